@@ -5,10 +5,12 @@ import json
 import logging
 
 import azure.functions as func
-from office import office
+from office import office  # type: ignore[import-not-found]
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(office)
+
+logger = logging.getLogger(__name__)
 
 caller = contextvars.ContextVar("caller", default="nobody")
 
@@ -80,7 +82,7 @@ async def closed(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.queue_trigger(arg_name="message", queue_name="orders", connection="AzureWebJobsStorage")
 async def take_order(message: func.QueueMessage) -> None:
-    logging.info("order %s, attempt %s", message.id, message.dequeue_count)
+    logger.info("order %s, attempt %s", message.id, message.dequeue_count)
     if message.get_body() == b"broken":
         raise ValueError("an order that cannot be read")
 

@@ -4,11 +4,13 @@ import json
 
 import azure.functions as func
 
-office = func.Blueprint()
+office = func.Blueprint()  # type: ignore[no-untyped-call]
 
 
 def _told(req: func.HttpRequest, function: str) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps({"function": function, **req.route_params}), mimetype="application/json")
+    return func.HttpResponse(
+        json.dumps({"function": function, **req.route_params}), mimetype="application/json"
+    )
 
 
 @office.route("rooms/{room:int}/{seat?}")
