@@ -189,6 +189,8 @@ def _text(element: Any) -> str:
 def _log_failure(function: str, failure: BaseException, *, with_message: bool) -> None:
     """Write where a call failed and with what, but not the exception's text: it may quote what a patient sent."""
     frames = [frame for frame in traceback.extract_tb(failure.__traceback__) if frame.filename != __file__]
+    # Of a library's forty frames only the last one tells anything; the app's own all do.
+    frames = [each for each in frames[:-1] if "site-packages" not in each.filename] + frames[-1:]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
     cause: BaseException | None = failure
     while cause is not None:
