@@ -165,6 +165,8 @@ async def _serve(host: Host, listening: socket.socket, address: str) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        # The real host keeps an idle connection this long; a shorter time surprises clients that reuse one.
+        timeout_keep_alive=120,
         timeout_graceful_shutdown=int(LAST_CALLS),
     )
     async with host.running():

@@ -172,7 +172,7 @@ async def test_the_log_of_a_failure_says_where_but_not_what_was_sent(
 
     assert outcome.failed
     assert "function fails failed" in caplog.text
-    assert "test_invocation.py" in caplog.text
+    assert "test_host_invocation.py" in caplog.text
     assert "ValueError" in caplog.text
     assert "KeyError" in caplog.text
     assert "Ruiz" not in caplog.text
