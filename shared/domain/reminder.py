@@ -1,0 +1,31 @@
+"""A reminder: a plan to text a patient some time before a visit."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.appointment import Appointment, AppointmentRef
+from shared.domain.environment import Texts
+from shared.domain.notification import slot_of_reminder
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """One planned reminder. `slot` is the name of the text it becomes, so planning twice plans once."""
+
+    appointment: AppointmentRef
+    slot: str
+    due_at: datetime
+
+
+
+
+def plan(appointment: Appointment, texts: Texts, *, now: datetime) -> tuple[Reminder, ...]:
+    """The reminders still ahead of `appointment` at `now`."""
+    if not texts.on or not appointment.takes_place or appointment.starts_at is None:
+        return ()
+    starts_at = appointment.starts_at
+    return tuple(
+        Reminder(appointment.ref, slot_of_reminder(before, starts_at), starts_at - before)
+        for before in sorted(set(texts.reminders), reverse=True)
+        if starts_at - before > now
+    )

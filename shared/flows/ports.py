@@ -1,0 +1,368 @@
+"""What the flows need from the outside world, and no more.
+
+Stores built for one tenant or environment have no argument by which another could be named. Classes whose
+names end in `Index` are the few that must be found without a tenant: they hold ids and hashes only.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.appointment import Appointment, AppointmentRef
+from shared.domain.audit import AuditEntry
+from shared.domain.due import Due
+from shared.domain.environment import Connection, Environment, EnvironmentId, EpicClient, LiveEnvironment
+from shared.domain.geography import Geography
+from shared.domain.inbound import InboundMessage, Parked, SealedMessage
+from shared.domain.join_link import JoinLink
+from shared.domain.launch import Launch, LaunchContext, VisitSession
+from shared.domain.notification import Notification, NotificationRef
+from shared.domain.phone_number import PhoneNumber
+from shared.domain.roster import CallEvent
+from shared.domain.tenant import Tenant, TenantId
+from shared.domain.versioned import Versioned
+from shared.domain.visit import ExternalId, Fact, Meeting, Subscription, Visit, VisitRef
+from shared.domain.write_back import WriteBack
+
+# --- storage ---------------------------------------------------------------------------------------------
+
+
+class StampPin(Protocol):
+    """The row that pins this storage account to a geography."""
+
+    async def pinned(self, configured: Geography, *, now: datetime) -> Geography:
+        """The geography of the pin row, written as `configured` when there is none yet (insert, then read)."""
+        ...
+
+
+class Tenants(Protocol):
+    """The row of one tenant."""
+
+    async def get(self) -> Tenant:
+        """Raise NotFound before the first sign-in."""
+        ...
+
+    async def create(self, tenant: Tenant) -> None:
+        """Raise AlreadyThere when the tenant is pinned already."""
+        ...
+
+
+class Environments(Protocol):
+    """The environments of one tenant."""
+
+    async def get(self, environment: EnvironmentId) -> Versioned[Environment]: ...
+    async def all(self) -> list[Environment]: ...
+    async def create(self, environment: Environment) -> None:
+        """Also writes the index row that leads from the id to the tenant."""
+        ...
+
+    async def save(self, environment: Environment, *, seen: str) -> None:
+        """Keep the versions it replaces as history; raise OutOfStep when it changed since `seen`."""
+        ...
+
+
+class EnvironmentIndex(Protocol):
+    """Leads from an environment's id to what is live of it. May answer from memory some seconds old."""
+
+    async def find(self, environment: EnvironmentId) -> LiveEnvironment:
+        """Raise NotFound for an unknown id, Refused when nothing of it is approved yet."""
+        ...
+
+
+class Appointments(Protocol):
+    """The appointments of one environment."""
+
+    async def get(self, key: str) -> Versioned[Appointment]: ...
+    async def insert(self, appointment: Appointment) -> str:
+        """Raise AlreadyThere; return the version."""
+        ...
+
+    async def save(self, appointment: Appointment, *, seen: str) -> str:
+        """Raise OutOfStep; return the new version."""
+        ...
+
+
+class Aliases(Protocol):
+    """Leads from every id Epic used for an appointment of one environment to the appointment's key."""
+
+    async def keys_of(self, aliases: Sequence[str]) -> dict[str, str]:
+        """The keys of those that are known and lead to one appointment only."""
+        ...
+
+    async def claim(self, alias: str, key: str, *, own: bool) -> str:
+        """Let `alias` lead to `key` and return the key it leads to.
+
+        The first claim stands, and its key is returned. When another appointment claims the alias and it is
+        not `own` (a CSN belongs to one appointment, SCH-1 may be a constant), the alias leads nowhere from
+        then on, and `key` is returned.
+        """
+        ...
+
+
+class InboundMessages(Protocol):
+    """What became of the messages of one environment."""
+
+    async def find(self, dedupe_key: str) -> InboundMessage | None: ...
+    async def record(self, message: InboundMessage) -> None:
+        """The first record of a dedupe key stands."""
+        ...
+
+    async def newest(self, limit: int) -> list[InboundMessage]: ...
+
+
+class ParkedMessages(Protocol):
+    """What could not be processed, of one tenant."""
+
+    async def park(self, parked: Parked) -> None:
+        """Parking the same id twice parks once."""
+        ...
+
+    async def all(self, environment: EnvironmentId) -> list[Parked]: ...
+
+
+class JoinLinkIndex(Protocol):
+    async def put(self, link: JoinLink) -> None: ...
+    async def find(self, token_hash: str) -> JoinLink:
+        """Raise NotFound."""
+        ...
+
+
+class DueIndex(Protocol):
+    """Plans by the time they become due. What a read costs follows what is due, never what is stored."""
+
+    async def add(self, plans: Sequence[Due], *, now: datetime) -> None:
+        """Adding the same plan twice adds it once; one that is due already becomes due now."""
+        ...
+
+    def due(self, *, now: datetime) -> AsyncIterator[Due]:
+        """Everything due at `now`, oldest first, however long ago it became due."""
+        ...
+
+    async def done(self, plan: Due) -> None: ...
+
+
+class Notifications(Protocol):
+    """The texts of one environment."""
+
+    async def get(self, ref: NotificationRef) -> Versioned[Notification]: ...
+    async def insert(self, notification: Notification) -> None:
+        """Raise AlreadyThere."""
+        ...
+
+    async def save(self, notification: Notification, *, seen: str) -> str: ...
+    async def of_appointment(self, key: str) -> list[Notification]: ...
+
+
+class CarrierMessageIndex(Protocol):
+    """Leads from the carrier's id of a text to its row."""
+
+    async def put(self, carrier_id: str, ref: NotificationRef) -> None: ...
+    async def find(self, carrier_id: str) -> NotificationRef | None: ...
+
+
+class OptOuts(Protocol):
+    """Who does not want texts from one tenant, by keyed hash."""
+
+    async def contains(self, number: PhoneNumber) -> bool: ...
+    async def add(self, number: PhoneNumber, *, at: datetime, how: str) -> None: ...
+    async def remove(self, number: PhoneNumber) -> None: ...
+
+
+class Visits(Protocol):
+    """The visits of one environment."""
+
+    async def get(self, key: str) -> Versioned[Visit]: ...
+    async def insert(self, visit: Visit) -> str:
+        """Raise AlreadyThere; return the version. Also writes the index row behind `VisitIndex`."""
+        ...
+
+    async def save(self, visit: Visit, *, seen: str) -> str: ...
+
+
+class VisitIndex(Protocol):
+    async def find(self, opaque: str) -> VisitRef:
+        """The visit with that opaque name, or raise NotFound."""
+        ...
+
+
+class WriteBacks(Protocol):
+    """The facts owed to Epic by one environment."""
+
+    async def insert(self, write_back: WriteBack) -> None:
+        """Raise AlreadyThere."""
+        ...
+
+    async def of_visit(self, visit: str) -> list[Versioned[WriteBack]]:
+        """In the order of their sequence."""
+        ...
+
+    async def save(self, write_back: WriteBack, *, seen: str) -> str: ...
+
+
+class LaunchIndex(Protocol):
+    async def insert(self, launch: Launch) -> None: ...
+    async def claim(self, state_hash: str) -> Launch:
+        """The launch, which nobody else can claim from now on; raise NotFound when unknown or claimed."""
+        ...
+
+
+class SessionIndex(Protocol):
+    async def put(self, session: VisitSession) -> None: ...
+    async def find(self, id_hash: str) -> VisitSession:
+        """Raise NotFound."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The audit chain of one tenant."""
+
+    async def write(self, entry: AuditEntry) -> None: ...
+    async def entries(self, day: datetime) -> list[AuditEntry]: ...
+    async def proven(self, day: datetime) -> bool:
+        """Whether the chain of that day is whole."""
+        ...
+
+
+class Queues(Protocol):
+    """The work that waits. Messages hold ids, or ciphertext."""
+
+    async def accept(self, message: SealedMessage) -> None:
+        """Return once the message is durable. Messages that wait at one moment share one storage call."""
+        ...
+
+    async def text(self, ref: NotificationRef, *, after: float = 0) -> None:
+        """Have a text decided and sent after `after` seconds (at most 7 days)."""
+        ...
+
+    async def tell(self, visit: VisitRef, *, after: float = 0) -> None:
+        """Have the facts of a visit told to Epic."""
+        ...
+
+    async def observe(self, notification: str) -> None:
+        """Have one Graph notification, a JSON text as received, opened and observed."""
+        ...
+
+
+# --- keys ------------------------------------------------------------------------------------------------
+
+
+class Seals(Protocol):
+    """Sealing with the stamp's data key (AES-256-GCM), bound to a purpose and a tenant."""
+
+    async def seal(self, content: bytes, *, purpose: str, tenant: TenantId) -> str: ...
+    async def open(self, sealed: str, *, purpose: str, tenant: TenantId) -> bytes:
+        """Raise Unsealable when the key version is gone or the content was changed or moved."""
+        ...
+
+
+class Keys(Protocol):
+    """Keys that never leave memory. All are 32 bytes."""
+
+    async def link_key(self) -> bytes: ...
+    async def opt_out_key(self) -> bytes: ...
+    async def cookie_key(self) -> bytes: ...
+
+
+# --- other services --------------------------------------------------------------------------------------
+
+
+class TextMessages(Protocol):
+    async def send(self, *, sender: str, to: PhoneNumber, body: str, tag: str, repeat_id: str) -> str:
+        """Hand a text over and return the carrier's id. Raise TryAgain, TurnedDown or MayHaveHappened.
+
+        `repeat_id` (a UUID) stays the same when one text is tried again.
+        """
+        ...
+
+
+class TeamsMeetings(Protocol):
+    """Meetings of one tenant."""
+
+    async def make(
+        self, *, organizer: str, external_id: str, subject: str, starts_at: datetime, ends_at: datetime
+    ) -> Meeting:
+        """The meeting with that external id, made now or before. Raise TryAgain or TurnedDown."""
+        ...
+
+    async def set_up(
+        self,
+        meeting: Meeting,
+        *,
+        organizer: str,
+        subject: str,
+        starts_at: datetime,
+        ends_at: datetime,
+        co_organizers: frozenset[str],
+    ) -> None:
+        """Lobby, chat, times and co-organizers as they should be; harmless to repeat."""
+        ...
+
+    async def close(self, meeting: Meeting, *, organizer: str) -> None:
+        """Switch chat off after the visit."""
+        ...
+
+
+class CallEvents(Protocol):
+    """Subscriptions to the call events of meetings of one tenant."""
+
+    async def subscribe(self, meeting: Meeting, *, visit: str, until: datetime) -> Subscription:
+        """`visit` is the visit's opaque name. Raise TryAgain or TurnedDown."""
+        ...
+
+    async def renew(self, subscription: Subscription, *, until: datetime) -> Subscription: ...
+
+
+class NotificationOpener(Protocol):
+    """Opens what Graph sent: checks tokens and signature, decrypts, parses."""
+
+    async def open(self, notification: str, *, tenant: TenantId) -> Sequence[CallEvent]:
+        """The events of one stored notification, or raise TurnedDown when it does not prove itself."""
+        ...
+
+
+class EpicSmart(Protocol):
+    """SMART on FHIR at one Epic server."""
+
+    async def discover(self, fhir_base_url: str, *, client_id: str) -> dict[str, str]:
+        """`authorize_url`, `token_url`, `issuer` and `keys_url` of that server. Raise TryAgain or TurnedDown."""
+        ...
+
+    def authorize_url(
+        self, connection: Connection, client: EpicClient, launch: Launch, *, epic_launch: str, state: str
+    ) -> str: ...
+
+    async def exchange(
+        self, environment: LiveEnvironment, client: EpicClient, launch: Launch, *, code: str
+    ) -> LaunchContext:
+        """Redeem the code, check the id token and say who came for which visit.
+
+        Falls back to the CSN of the Appointment or Encounter, read with that token. Drops all tokens.
+        Raise TryAgain, TurnedDown, or LaunchFailed.
+        """
+        ...
+
+
+class EpicStatus(Protocol):
+    """Epic's status service."""
+
+    async def tell(
+        self, environment: LiveEnvironment, fact: Fact, *, session: str, external_id: ExternalId
+    ) -> None:
+        """Raise TryAgain or TurnedDown (its code is the HTTP status)."""
+        ...
+
+
+class Wording(Protocol):
+    """Texts to patients, in their language."""
+
+    def compose(
+        self,
+        kind: str,
+        *,
+        language: str,
+        organization: str,
+        phone: str,
+        starts_at: datetime | None,
+        zone: str,
+        link: str,
+    ) -> str: ...
