@@ -25,6 +25,10 @@ class AlreadyThere(DomainError):
     """A record that may exist only once exists already; whoever inserted it first goes on with the work."""
 
 
+class Unsealable(DomainError):
+    """A sealed value whose key is gone, or that was changed or moved since it was sealed."""
+
+
 class Misdirected(DomainError):
     """The tenant lives in another stamp. `home` is the address of its own."""
 

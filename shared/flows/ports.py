@@ -5,6 +5,7 @@ names end in `Index` are the few that must be found without a tenant: they hold 
 """
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -154,10 +155,10 @@ class Notifications(Protocol):
 
 
 class CarrierMessageIndex(Protocol):
-    """Leads from the carrier's id of a text to its row."""
+    """Leads from the tag a text was sent with to its row. The tag says nothing to the carrier."""
 
-    async def put(self, carrier_id: str, ref: NotificationRef) -> None: ...
-    async def find(self, carrier_id: str) -> NotificationRef | None: ...
+    async def put(self, tag: str, ref: NotificationRef) -> None: ...
+    async def find(self, tag: str) -> NotificationRef | None: ...
 
 
 class OptOuts(Protocol):
@@ -211,6 +212,28 @@ class SessionIndex(Protocol):
     async def find(self, id_hash: str) -> VisitSession:
         """Raise NotFound."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentStores:
+    """Everything stored about one environment."""
+
+    appointments: Appointments
+    aliases: Aliases
+    inbound: InboundMessages
+    notifications: Notifications
+    visits: Visits
+    write_backs: WriteBacks
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What becomes due, by what is to be done then."""
+
+    reminders: DueIndex  # texts to send
+    visits: DueIndex  # meetings and subscriptions to prepare
+    outcomes: DueIndex  # visits to judge when no call event says how they ended
+    forgetting: DueIndex  # appointments whose people are to be forgotten
 
 
 class AuditLog(Protocol):

@@ -1,0 +1,117 @@
+"""Erase what leads to a person once an appointment is over, and put the count into the audit chain first."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.appointment import Appointment
+from shared.domain.audit import AuditEntry
+from shared.domain.due import Due
+from shared.domain.environment import LiveEnvironment
+from shared.domain.errors import NotFound, OutOfStep
+from shared.domain.retention import forget_at
+from shared.domain.versioned import Versioned
+from shared.domain.visit import Visit
+from shared.flows.each import each
+from shared.flows.ports import AuditLog, DueIndex, EnvironmentStores
+
+logger = logging.getLogger(__name__)
+
+# While facts are still owed to Epic, the ids they need stay; this is how soon the purge looks again.
+_LOOK_AGAIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Purging:
+    """One environment's part of the purge."""
+
+    environment: LiveEnvironment
+    stores: EnvironmentStores
+    audit: AuditLog
+
+
+async def forget_people(
+    *, forgetting: DueIndex, purging_of: Callable[[Due], Awaitable[Purging]], now: datetime
+) -> int:
+    """Forget whom nothing is owed any more at `now`; return how many plans were looked at."""
+
+    async def one(due: Due) -> None:
+        purging = await purging_of(due)
+        again = await _forget(due.key, purging, now=now)
+        if again is not None:
+            await forgetting.add([replace(due, due_at=again)], now=now)
+        # Added before done: a crash in between looks once too often, never once too little.
+        if again is None or again != due.due_at:
+            await forgetting.done(due)
+
+    return await each(forgetting.due(now=now), one, what="appointment to forget", log=logger)
+
+
+async def _forget(key: str, purging: Purging, *, now: datetime) -> datetime | None:
+    """Forget one appointment, or say when to look again."""
+    try:
+        found = await purging.stores.appointments.get(key)
+    except NotFound:
+        return None
+    visit = await _visit(key, purging)
+    at = await _time(found.value, visit.value if visit else None, purging)
+    if at is None:
+        return None
+    if at > now:
+        return at
+    if visit is not None and await _facts_open(visit.value, purging):
+        return now + _LOOK_AGAIN
+    if found.value.forgotten_at is None:
+        await _erase(found, visit, purging, now=now)
+    return None
+
+
+async def _time(appointment: Appointment, visit: Visit | None, purging: Purging) -> datetime | None:
+    texts = await purging.stores.notifications.of_appointment(appointment.ref.key)
+    linger = purging.environment.operation.meetings.linger
+    settled = appointment.owed is None and all(text.settled for text in texts)
+    return forget_at(appointment, visit, linger=linger, texts_settled=settled)
+
+
+async def _facts_open(visit: Visit, purging: Purging) -> bool:
+    if visit.owed:
+        return True
+    return any(one.value.open for one in await purging.stores.write_backs.of_visit(visit.ref.key))
+
+
+async def _erase(
+    found: Versioned[Appointment], visit: Versioned[Visit] | None, purging: Purging, *, now: datetime
+) -> None:
+    appointment = found.value
+    erased = {
+        "numbers": str(int(appointment.phone is not None)),
+        "external ids": str(
+            int(bool(appointment.external_id)) + (len(visit.value.external_ids) if visit else 0)
+        ),
+        "patient hashes": str(int(bool(appointment.patient_hash))),
+    }
+    # The audit row comes first: a purge that is not in the chain must not have happened.
+    await purging.audit.write(
+        AuditEntry(
+            at=now,
+            who="retention",
+            did="erased",
+            to=f"environment/{purging.environment.id}/appointment/{appointment.ref.key}",
+            facts=erased,
+        )
+    )
+    try:
+        await purging.stores.appointments.save(appointment.forgotten(now), seen=found.version)
+        if visit is not None and visit.value.external_ids:
+            await purging.stores.visits.save(replace(visit.value, external_ids={}), seen=visit.version)
+    except OutOfStep:
+        logger.info("an appointment changed while it was being forgotten; the next tick looks again")
+        raise
+
+
+async def _visit(key: str, purging: Purging) -> Versioned[Visit] | None:
+    try:
+        return await purging.stores.visits.get(key)
+    except NotFound:
+        return None
