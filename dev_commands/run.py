@@ -232,9 +232,9 @@ def _start_app(
 
 def app_command(host: str, port: int) -> list[str | Path]:
     if host == "func":
-        # No --no-build: it is about .NET. Core Tools reads the settings of the environment, and those win over a
-        # local.settings.json, so a developer's own file is neither needed nor touched.
-        return [shutil.which("func") or "func", "start", "--port", str(port)]
+        # Core Tools reads the settings of the environment, and those win over a local.settings.json, so a developer's
+        # own file is neither needed nor touched; without that file it has to be told the language.
+        return [shutil.which("func") or "func", "start", "--python", "--port", str(port)]
     return [VENV_PYTHON, "-m", "sandbox.host", "--app", ROOT, "--port", str(port)]
 
 
