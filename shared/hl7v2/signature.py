@@ -1,0 +1,254 @@
+"""Proves that a message was sent by the hospital's own Epic: the HL7-Signature header and its certificates."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from shared.domain.environment import Certificate
+from shared.domain.errors import DomainError, Refused
+
+# A signature with the signer's chain in it is some 8 kB.
+_LONGEST_HEADER = 64 * 1024
+_LARGEST_FILE = 16 * 1024
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+class BadSignature(DomainError):
+    """Not signed by a certificate of this environment. Deliberately says no more."""
+
+    def __init__(self) -> None:
+        super().__init__("the message is not signed by a certificate of this environment")
+
+
+# asn1crypto reads lazily and raises whatever the bytes lead it into; these are all that 100,000 damaged
+# signatures have produced, and RecursionError for nesting.
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What a CMS SignedData claims, taken apart."""
+
+    digest_name: str
+    digest: bytes
+    attributes: bytes  # DER, as a SET: what the signature covers
+    kind: str  # rsa or ecdsa
+    signature_hash: str
+    signature: bytes
+
+
+def verify(header_value: str, body: bytes, certificates: Sequence[str]) -> None:
+    """Return when `body` was signed by the holder of one of `certificates` (PEM); raise BadSignature otherwise.
+
+    The header is `{algorithm} {base64}`, the base64 a detached CMS SignedData (RFC 5652) over the body exactly
+    as transmitted (HL7 over HTTP, HAPI's signature profile). The algorithm word counts for nothing. Only the
+    given keys count: certificates that come with the signature, chains and dates are not consulted.
+    Required: exactly one signer, signed attributes, SHA-256, SHA-384 or SHA-512, RSA PKCS #1 v1.5 or ECDSA.
+    """
+    _, _, encoded = header_value.strip().partition(" ")
+    if not encoded or len(encoded) > _LONGEST_HEADER:
+        raise BadSignature
+    try:
+        der = base64.b64decode(encoded.strip(), validate=True)
+        signed = _taken_apart(der)
+        digest = hashlib.new(signed.digest_name, body).digest()
+    except (binascii.Error, *_UNREADABLE) as problem:
+        raise BadSignature from problem
+    if not hmac.compare_digest(digest, signed.digest):
+        raise BadSignature
+    if not any(_fits(signed, _key_of(pem)) for pem in certificates):
+        raise BadSignature
+
+
+def check_certificate(pem_or_der: bytes, *, now: datetime) -> Certificate:
+    """The uploaded certificate, or raise Refused with what to do about the file."""
+    content = pem_or_der.strip()
+    if not content:
+        raise _refused("Select a certificate file")
+    if len(content) > _LARGEST_FILE:
+        raise _refused("The file must be smaller than 16 kB")
+    if _holds_private_key(content):
+        raise _refused(
+            "This file contains a private key. Do not upload private keys. Delete this file and create a new key."
+        )
+    certificate = _certificate_in(content)
+    _must_be_in_date(certificate, now)
+    _must_be_strong(certificate)
+    return Certificate(
+        pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        subject=certificate.subject.rfc4514_string(),
+        valid_from=certificate.not_valid_before_utc,
+        valid_until=certificate.not_valid_after_utc,
+    )
+
+
+# --- the signature -------------------------------------------------------------------------------------------
+
+
+def _taken_apart(der: bytes) -> _Signed:
+    """Read a CMS SignedData, in DER or BER (BouncyCastle, which HAPI signs with, writes indefinite lengths)."""
+    # Not at the top: only the intake reads signatures, and a cold start of anything else should not wait for it.
+    from asn1crypto import cms  # noqa: PLC0415
+
+    content = cms.ContentInfo.load(der, strict=True)
+    if content["content_type"].native != "signed_data":
+        raise ValueError("not signed data")
+    data = content["content"]
+    inside = data["encap_content_info"]
+    # Attached content would be a second message beside the body, and only one of them would have been signed.
+    if inside["content_type"].native != "data" or inside["content"].native is not None:
+        raise ValueError("not detached")
+    if len(data["signer_infos"]) != 1:
+        raise ValueError("not exactly one signer")
+    signer = data["signer_infos"][0]
+    attributes = signer["signed_attrs"]
+    digest_name = signer["digest_algorithm"]["algorithm"].native
+    algorithm = signer["signature_algorithm"]
+    kind, signature_hash = _algorithm(algorithm["algorithm"].native, digest_name)
+    if digest_name not in _HASHES or signature_hash not in _HASHES:
+        raise ValueError("a hash that is not accepted")
+    return _Signed(
+        digest_name=digest_name,
+        digest=_message_digest(attributes),
+        # RFC 5652 section 5.4: signed as a SET OF in DER, not with the implicit tag it travels under.
+        attributes=attributes.untag().dump(force=True),
+        kind=kind,
+        signature_hash=signature_hash,
+        signature=signer["signature"].native,
+    )
+
+
+def _message_digest(attributes: object) -> bytes:
+    """The one message digest among the signed attributes; RFC 5652 section 11.2 demands exactly one value."""
+    values: dict[str, object] = {}
+    for attribute in attributes:  # type: ignore[attr-defined]
+        name = attribute["type"].native
+        if name in values or len(attribute["values"]) != 1:
+            raise ValueError("a signed attribute twice")
+        values[name] = attribute["values"][0].native
+    digest = values.get("message_digest")
+    if values.get("content_type") != "data" or not isinstance(digest, bytes):
+        raise ValueError("signed attributes are incomplete")
+    return digest
+
+
+def _algorithm(name: str, digest_name: str) -> tuple[str, str]:
+    """Which kind of key signed over which hash."""
+    if name in ("rsassa_pkcs1v15", "rsa"):
+        return "rsa", digest_name
+    hash_name, _, kind = name.partition("_")
+    if kind not in ("rsa", "ecdsa"):
+        raise ValueError("a signature algorithm that is not accepted")
+    return kind, hash_name
+
+
+def _fits(signed: _Signed, key: PublicKey | None) -> bool:
+    algorithm = _HASHES[signed.signature_hash]
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and signed.kind == "rsa":
+            key.verify(signed.signature, signed.attributes, padding.PKCS1v15(), algorithm)
+            return True
+        if isinstance(key, ec.EllipticCurvePublicKey) and signed.kind == "ecdsa":
+            key.verify(signed.signature, signed.attributes, ec.ECDSA(algorithm))
+            return True
+    except (InvalidSignature, ValueError, UnsupportedAlgorithm):
+        return False
+    return False
+
+
+# Two certificates per environment during an overlap; a key is read from PEM once per process.
+@lru_cache(maxsize=1024)
+def _key_of(pem: str) -> PublicKey | None:
+    try:
+        key = x509.load_pem_x509_certificate(pem.encode()).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)) else None
+
+
+# --- the certificate file ------------------------------------------------------------------------------------
+
+_NOT_A_CERTIFICATE = (
+    "The file must be a Base64 encoded certificate (.cer). Export it again and choose Base-64 encoded X.509."
+)
+_BEGIN_PRIVATE = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+# The beginnings of DER files that hold keys: a version number right after the length. PKCS #12 (.pfx) is
+# version 3 and then a SEQUENCE; PKCS #8 version 0 and then a SEQUENCE; PKCS #1 version 0 and then the modulus;
+# SEC 1 version 1 and then the key as an OCTET STRING.
+_DER_KEY = re.compile(
+    rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x02\x01(?:\x03\x30|\x00\x30|\x00\x02|\x01\x04)", re.DOTALL
+)
+
+
+def _holds_private_key(content: bytes) -> bool:
+    return bool(_BEGIN_PRIVATE.search(content) or _DER_KEY.match(content))
+
+
+def _certificate_in(content: bytes) -> x509.Certificate:
+    try:
+        found = x509.load_pem_x509_certificates(content)
+    except ValueError as problem:
+        raise _refused(_NOT_A_CERTIFICATE) from problem
+    if len(found) != 1:
+        raise _refused("The file holds more than one certificate. Upload only the one that Epic signs with.")
+    return found[0]
+
+
+def _must_be_in_date(certificate: x509.Certificate, now: datetime) -> None:
+    if now > certificate.not_valid_after_utc:
+        raise _refused(f"This certificate expired on {_spoken(certificate.not_valid_after_utc)}")
+    if now < certificate.not_valid_before_utc:
+        raise _refused(f"This certificate is not valid until {_spoken(certificate.not_valid_before_utc)}")
+
+
+def _must_be_strong(certificate: x509.Certificate) -> None:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as problem:
+        raise _refused(_NOT_A_CERTIFICATE) from problem
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:
+        return
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in (
+        "secp256r1",
+        "secp384r1",
+        "secp521r1",
+    ):
+        return
+    if isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)):
+        raise _refused("The key is too short. Use RSA 2048 bits or more.")
+    raise _refused("Keys of this kind are not supported. Use RSA 2048 bits or more.")
+
+
+def _refused(problem: str) -> Refused:
+    return Refused({"certificate": problem})
+
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def _spoken(moment: datetime) -> str:
+    day = moment.astimezone(UTC)
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
