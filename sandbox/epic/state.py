@@ -161,7 +161,8 @@ def _statuses() -> dict[str, Connection]:
 
 
 def _id_types() -> dict[str, str]:
-    return {"1": "provider", "2": "patient"}
+    # Epic takes the type of an id by number or by the name of its master file: employees and MyChart accounts.
+    return {"1": "provider", "2": "patient", "EMP": "provider", "WPR": "patient"}
 
 
 @dataclass(slots=True)
