@@ -155,7 +155,7 @@ class DeskApi:
     async def _rules(self, desk: Desk, fields: Fields) -> Fields:
         """Change how the status service of this site behaves."""
         rules = desk.instance.rules
-        for switch in ("post_allowed", "entitled"):
+        for switch in ("post_allowed", "entitled", "id_type_needed"):
             if switch in fields:
                 if not isinstance(fields[switch], bool):
                     raise BadFields(f"{switch} must be true or false")
@@ -284,6 +284,7 @@ def _setup(instance: Instance) -> Fields:
         "rules": {
             "post_allowed": instance.rules.post_allowed,
             "entitled": instance.rules.entitled,
+            "id_type_needed": instance.rules.id_type_needed,
             "basic_user": instance.rules.basic_user,
             "basic_password": instance.rules.basic_password,
             "statuses": {value: meaning.value for value, meaning in instance.rules.statuses.items()},

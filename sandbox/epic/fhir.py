@@ -436,7 +436,7 @@ def patient_resource(instance: str, one: Patient) -> Resource:
         "id": fhir_id(instance, "Patient", one.key),
         "identifier": [
             {"use": "usual", "type": {"text": "MRN"}, "system": oid(instance, MRN), "value": one.mrn},
-            {"type": {"text": "WPR"}, "system": oid(instance, MYCHART), "value": one.mychart},
+            {"type": {"text": "MYCHART"}, "system": oid(instance, MYCHART), "value": one.mychart},
         ],
         "active": True,
         "name": [_name(one.family, one.given)],
@@ -476,7 +476,7 @@ def related_person(instance: str, one: Proxy) -> Resource:
     return {
         "resourceType": "RelatedPerson",
         "id": fhir_id(instance, "RelatedPerson", one.key),
-        "identifier": [{"type": {"text": "WPR"}, "system": oid(instance, MYCHART), "value": one.mychart}],
+        "identifier": [{"type": {"text": "MYCHART"}, "system": oid(instance, MYCHART), "value": one.mychart}],
         "active": True,
         "patient": {"reference": f"Patient/{fhir_id(instance, 'Patient', one.patient)}"},
         "relationship": [

@@ -168,7 +168,7 @@ def _pid(booking: Booking) -> str:
         "PID",
         {
             1: "1",
-            3: f"{patient.mrn}^^^LAMNA^MRN~{patient.mychart}^^^LAMNA^WPR",
+            3: f"{patient.mrn}^^^LAMNA^MRN~{patient.mychart}^^^LAMNA^MYCHART",
             5: f"{escape(patient.family)}^{escape(patient.given)}",
             7: f"{patient.born:%Y%m%d}",
             8: patient.sex,
@@ -231,4 +231,6 @@ def _unit(booking: Booking) -> str:
 
 
 def _local(moment: datetime, zone: str) -> str:
-    return f"{moment.astimezone(ZoneInfo(zone)):%Y%m%d%H%M}"
+    there = moment.astimezone(ZoneInfo(zone))
+    # Epic's appointments start on the minute and are written in 12 digits; 14 only when there are seconds.
+    return f"{there:%Y%m%d%H%M%S}" if there.second else f"{there:%Y%m%d%H%M}"

@@ -160,7 +160,7 @@ class Schedule:
             provider=_one_of(PROVIDERS, provider, "provider"),
             department=clinic,
             kind=_kind(kind),
-            start=_whole_minute(start),
+            start=_whole_second(start),
             minutes=minutes,
             zone=_zone(zone or clinic.zone),
             language=_one_of(LANGUAGES, language or person.language, "language"),
@@ -177,7 +177,7 @@ class Schedule:
         booking = self._open(csn)
         booking.previous_csns.append(booking.csn)
         booking.csn = self._new_csn()
-        booking.start = _whole_minute(start)
+        booking.start = _whole_second(start)
         return booking
 
     def comment(self, csn: str, *, comment: str) -> Booking:
@@ -243,7 +243,7 @@ def _zone(name: str) -> str:
     return name
 
 
-def _whole_minute(moment: datetime) -> datetime:
+def _whole_second(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise NotBooked("start needs a time zone offset")
-    return moment.astimezone(UTC).replace(second=0, microsecond=0)
+    return moment.astimezone(UTC).replace(microsecond=0)

@@ -162,7 +162,7 @@ def _statuses() -> dict[str, Connection]:
 
 def _id_types() -> dict[str, str]:
     # Epic takes the type of an id by number or by the name of its master file: employees and MyChart accounts.
-    return {"1": "provider", "2": "patient", "EMP": "provider", "WPR": "patient"}
+    return {"1": "provider", "2": "patient", "EMP": "provider", "MYCHART": "patient"}
 
 
 @dataclass(slots=True)
@@ -171,6 +171,7 @@ class StatusRules:
 
     post_allowed: bool = False
     entitled: bool = True
+    id_type_needed: bool = True
     basic_user: str = "VISITCONNECTOR"
     basic_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     statuses: dict[str, Connection] = field(default_factory=_statuses)

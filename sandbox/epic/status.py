@@ -14,7 +14,7 @@ from sandbox.epic.fhir import FhirRefusal, bearer
 from sandbox.epic.people import PROVIDERS
 from sandbox.epic.records import external_id
 from sandbox.epic.schedule import Booking, Standing
-from sandbox.epic.state import ClientKind, EpicState, Instance, WriteBack
+from sandbox.epic.state import ClientKind, EpicState, Instance, StatusRules, WriteBack
 
 PARAMETERS = ("ConferenceID", "ExternalID", "ExternalIDType", "VendorName", "ConnectionStatus")
 
@@ -122,7 +122,8 @@ def _check(instance: Instance, *, method: str, sent: list[tuple[str, str]]) -> _
     unknown = [name for name in given if name not in PARAMETERS]
     if unknown:
         raise StatusRefused(400, f"Unknown parameter: {', '.join(sorted(unknown))}.")
-    missing = [name for name in PARAMETERS if not given.get(name)]
+    optional = () if rules.id_type_needed else ("ExternalIDType",)
+    missing = [name for name in PARAMETERS if not given.get(name) and name not in optional]
     if missing:
         raise StatusRefused(400, f"Missing parameter: {', '.join(missing)}.")
     if given["ConnectionStatus"] not in rules.statuses:
@@ -130,15 +131,23 @@ def _check(instance: Instance, *, method: str, sent: list[tuple[str, str]]) -> _
     bookings = instance.schedule.of_conference(given["ConferenceID"])
     if not bookings:
         raise StatusRefused(400, "ConferenceID was not found.")
-    who = rules.id_types.get(given["ExternalIDType"])
-    if who is None:
-        raise StatusRefused(400, "ExternalIDType is not a known value.")
-    known = tuple(one for one in bookings if given["ExternalID"] in _known_as(one, who))
-    if not known:
-        raise StatusRefused(400, "ExternalID was not found for this visit.")
+    who, known = _person(rules, bookings, given["ExternalID"], given.get("ExternalIDType", ""))
     if all(one.standing is Standing.CANCELED for one in known):
         raise StatusRefused(400, "The appointment was canceled.")
     return _Told(who, known)
+
+
+def _person(
+    rules: StatusRules, bookings: list[Booking], external: str, id_type: str
+) -> tuple[str, tuple[Booking, ...]]:
+    """Whose side of which bookings an external id speaks for. Without a type, both sides are looked through."""
+    if id_type and id_type not in rules.id_types:
+        raise StatusRefused(400, "ExternalIDType is not a known value.")
+    for who in (rules.id_types[id_type],) if id_type else ("patient", "provider"):
+        known = tuple(one for one in bookings if external in _known_as(one, who))
+        if known:
+            return who, known
+    raise StatusRefused(400, "ExternalID was not found for this visit.")
 
 
 def _known_as(booking: Booking, who: str) -> frozenset[str]:

@@ -67,7 +67,7 @@ async def test_a_booking_says_who_when_where_and_in_which_language(epic: Stage) 
     assert message["SCH.25"] == "1^SCH"
     assert message["PID.13"].split("~")[0] == "(206)555-0142^P^CP^^1^206^5550142"
     assert message["PID.15"] == "spa^Spanish^ISO6392"
-    assert message["PID.3"] == "700142^^^LAMNA^MRN~165790^^^LAMNA^WPR"
+    assert message["PID.3"] == "700142^^^LAMNA^MRN~165790^^^LAMNA^MYCHART"
     assert message["RGS.3"] == "10501^LAMNA FAMILY MEDICINE"
     assert (message["AIS.4"], message["AIS.10"]) == ("", "Scheduled")
 

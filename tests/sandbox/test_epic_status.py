@@ -137,6 +137,7 @@ async def test_post_is_refused_unless_the_site_allows_it(epic: Stage) -> None:
         {"ExternalID": "404"},
         {"ExternalIDType": "9"},
         {"ConnectionStatus": "9"},
+        {"ExternalIDType": ""},
         {"VendorName": ""},
         {"SessionID": "1"},
     ],
@@ -146,6 +147,7 @@ async def test_post_is_refused_unless_the_site_allows_it(epic: Stage) -> None:
         "a person who is not of this visit",
         "an unknown type of id",
         "an unknown status",
+        "no type of id",
         "no vendor",
         "a parameter that does not exist",
     ],
@@ -176,13 +178,22 @@ async def test_a_site_can_give_the_values_other_meanings(epic: Stage) -> None:
     csn = epic.desk.book().booking.csn
     await epic.browser.post(
         "/api/epic/rules",
-        json={"statuses": {"C": "connected", "D": "disconnected"}, "id_types": {"WPR": "patient"}},
+        json={"statuses": {"C": "connected", "D": "disconnected"}, "id_types": {"MYCHART": "patient"}},
     )
 
-    answer = await tell(epic, told(csn, ("165790", "WPR"), "D"))
+    answer = await tell(epic, told(csn, ("165790", "MYCHART"), "D"))
 
     assert answer.status_code == 200
     assert await status_of(epic) == "Patient disconnected"
+
+
+async def test_a_site_can_do_without_the_type_of_an_id(epic: Stage) -> None:
+    csn = epic.desk.book().booking.csn
+    await epic.browser.post("/api/epic/rules", json={"id_type_needed": False})
+    parameters = {name: value for name, value in told(csn).items() if name != "ExternalIDType"}
+
+    assert (await tell(epic, parameters)).status_code == 200
+    assert await status_of(epic) == "Patient connected"
 
 
 async def test_in_a_group_one_patients_status_is_not_anothers(epic: Stage) -> None:
