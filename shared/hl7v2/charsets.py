@@ -27,6 +27,7 @@ _CODECS = {
 
 # The name that MSH-18 of an answer gives, by codec.
 _TABLE_0211 = {
+    "ascii": "ASCII",
     "utf-8": "UNICODE UTF-8",
     **{f"iso8859-{part}": f"8859/{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)},
     "gb18030": "GB 18030-2000",
@@ -46,6 +47,16 @@ class Decoded:
 def codec_named(name: str) -> str | None:
     """Python's codec for a name of HL7 table 0211 or of HTTP, or None when this app does not read that set."""
     return _CODECS.get(name.strip().lower())
+
+
+def codec_for_reply(charset: str | None, *, codec: str) -> str:
+    """What an answer is written in: the set that HTTP named, because the answer bears the same Content-Type.
+
+    `codec` is what the message was written in. Without a name the answer is UTF-8.
+    """
+    if charset is None:
+        return DEFAULT
+    return "ascii" if "ascii" in charset.lower() else codec
 
 
 def table_0211(codec: str) -> str:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from shared.domain.errors import DomainError
-from shared.hl7v2.charsets import Decoded, codec_named, decode
+from shared.hl7v2.charsets import Decoded, codec_for_reply, codec_named, decode
 from shared.hl7v2.timestamps import NotATime, read_time
 
 # A scheduling message has some 15 segments and 300 separators. These bounds leave a fiftyfold room and keep
@@ -205,7 +205,7 @@ def _header(fields: list[str], separator: str, decoded: Decoded, *, charset: str
         accept_acknowledgement=field(15),
         application_acknowledgement=field(16),
         codec=decoded.codec,
-        reply_codec=decoded.codec if charset is not None else "utf-8",
+        reply_codec=codec_for_reply(charset, codec=decoded.codec),
     )
 
 

@@ -155,8 +155,9 @@ def _leaves(node: object) -> list[str]:
 class _Signs:
     """Resolves escape sequences (HL7 v2.5 section 2.7)."""
 
-    def __init__(self, escape: str, spelled: dict[str, str]) -> None:
+    def __init__(self, escape: str, spelled: dict[str, str], codec: str = "utf-8") -> None:
         self._escape = escape
+        self._codec = codec
         self._spelled = spelled
         mark = re.escape(escape)
         # Bounded, so that a long run of escape characters is read once and not once from each of them.
@@ -176,7 +177,7 @@ class _Signs:
             "E": header.escape,
             ".br": "\n",
         }
-        return cls(header.escape, spelled)
+        return cls(header.escape, spelled, header.codec)
 
     def resolved(self, text: str) -> str:
         if self._sequence is None or self._escape not in text:
@@ -189,7 +190,7 @@ class _Signs:
             return self._spelled[name]
         if name[0] == "X":
             try:
-                return bytes.fromhex(name[1:]).decode("utf-8", "replace")
+                return bytes.fromhex(name[1:]).decode(self._codec, "replace")
             except ValueError:
                 return ""
         # Highlighting, other formatting, other character sets, and what a site agreed on: nothing of it carries

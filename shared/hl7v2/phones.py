@@ -16,10 +16,11 @@ class Kind(StrEnum):
 
 
 # HL7 tables 0201 (XTN.2) and 0202 (XTN.3) and the words that sites use instead. Epic writes P (primary) in XTN.2
-# beside the type in XTN.3; alone it says no more than a blank. Anything not listed counts as a home number.
+# beside the type in XTN.3; alone it says no more than a blank. PH in XTN.3 says that it is a telephone, not whose,
+# and is left out, so that XTN.2 counts. A number of which nothing is known counts as a home number.
 _USUAL: dict[str, Kind] = {
     **dict.fromkeys(("CP", "MC", "C", "M", "MOBILE", "CELL", "CELLPHONE", "CELLULAR"), Kind.MOBILE),
-    **dict.fromkeys(("", "P", "PH", "PRN", "H", "HOME", "HP", "ORN", "VHN", "PRS"), Kind.HOME),
+    **dict.fromkeys(("P", "PRN", "H", "HOME", "HP", "ORN", "VHN", "PRS"), Kind.HOME),
     **dict.fromkeys(("WPN", "B", "W", "WP", "WORK", "BUSINESS", "OFFICE"), Kind.WORK),
     **dict.fromkeys(("NET", "X.400", "INTERNET", "EMAIL", "E-MAIL"), Kind.SKIP),
     # T is a temporary number; EMR (emergency) and ASN (answering service) are someone else's.
@@ -61,7 +62,7 @@ def _kind(one: Repetition, known: Mapping[str, Kind]) -> Kind:
     codes = [one.component(place).upper() for place in (3, 2)]
     # British feeds write HOME, MOBILE and EMAIL where others have the e-mail address.
     word = one.component(4).upper()
-    if word in known and word not in ("", "P", "T"):
+    if word in known and word not in ("P", "T"):
         codes.insert(0, word)
     kinds = [known[code] for code in codes if code and code in known]
     if Kind.SKIP in kinds:

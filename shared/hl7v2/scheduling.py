@@ -29,7 +29,7 @@ _DELETED = "D"
 
 # SCH-10, in minutes. Sites write UCUM, words and letters.
 _UNITS = {
-    **dict.fromkeys(("", "M", "MIN", "MINS", "MINUTE", "MINUTES"), 1.0),
+    **dict.fromkeys(("M", "MIN", "MINS", "MINUTE", "MINUTES"), 1.0),
     **dict.fromkeys(("S", "SEC", "SECS", "SECOND", "SECONDS"), 1 / 60),
     **dict.fromkeys(("H", "HR", "HRS", "HOUR", "HOURS"), 60.0),
 }
@@ -217,11 +217,12 @@ def _duration(segment: Segment, amount: int, unit: int) -> int | None:
     number = segment.text(amount)
     if not number.replace(".", "", 1).isdecimal() or not number.isascii() or len(number) > 9:
         return None
-    for place in (1, 2):
-        factor = _UNITS.get(segment.text(unit, place).upper())
-        if factor is not None:
-            return _in_a_day(float(number) * factor)
-    return None
+    named = [segment.text(unit, place).upper() for place in (1, 2)]
+    factors = [_UNITS[one] for one in named if one in _UNITS]
+    # Without any unit minutes are meant; with one that is not known, nothing can be.
+    if not factors and any(named):
+        return None
+    return _in_a_day(float(number) * (factors[0] if factors else 1))
 
 
 def _in_a_day(minutes: float) -> int | None:
