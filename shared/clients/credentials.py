@@ -88,13 +88,14 @@ class TenantCredential(AsyncTokenCredential):
         authority: str,
         secret: Callable[[], Awaitable[str]] | None = None,
         identity: AsyncTokenCredential | None = None,
-        transport: Any = None,
+        transport: Callable[[], Any] | None = None,
     ) -> None:
         if (secret is None) == (identity is None):
             raise ValueError("give either a secret or an identity")
         self._tenant = tenant
         self._client_id = client_id
-        self._options = {"authority": authority, **({"transport": transport} if transport else {})}
+        self._authority = authority
+        self._transport = transport
         self._secret = secret
         self._identity = identity
         self._proof = ""
@@ -133,14 +134,19 @@ class TenantCredential(AsyncTokenCredential):
             ClientAssertionCredential,
         )
 
-        return ClientAssertionCredential(self._tenant, self._client_id, lambda: self._proof, **self._options)
+        return ClientAssertionCredential(
+            self._tenant, self._client_id, lambda: self._proof, **self._options()
+        )
 
     def _with_secret(self, secret: str) -> AsyncTokenCredential:
         from azure.identity.aio import (  # noqa: PLC0415 - imported at first use: 0.5 s of cold start
             ClientSecretCredential,
         )
 
-        return ClientSecretCredential(self._tenant, self._client_id, secret, **self._options)
+        return ClientSecretCredential(self._tenant, self._client_id, secret, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {"authority": self._authority, **({"transport": self._transport()} if self._transport else {})}
 
     async def close(self) -> None:
         await self._close_inner()

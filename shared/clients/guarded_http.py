@@ -41,6 +41,8 @@ def is_public(address: str) -> bool:
             return False
         if ip.ipv4_mapped is not None or ip in _TRANSLATED:
             return True  # the address inside is the one that counts
+        if ip.is_site_local:
+            return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and ip != _AZURE_PLATFORM
 
 

@@ -102,6 +102,8 @@ async def call(
     """
     try:
         target = httpx.URL(url)
+        if target.scheme not in ("https", "http") or not target.host:
+            raise TurnedDown(f"the address of {service} cannot be called", code="bad-address")
         # `params` alone would replace the query that the address already has.
         request = http.build_request(
             method, target.copy_merge_params(params) if params else target, headers=headers, data=form
@@ -112,6 +114,8 @@ async def call(
                 body = await _bounded(response, service)
             finally:
                 await response.aclose()
+                # A client serves many hospitals; none of them gets to set cookies.
+                http.cookies.clear()
     except TimeoutError as late:
         raise TryAgain(f"{service} did not answer in time") from late
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError):
