@@ -1,12 +1,10 @@
 """Proves that a message was sent by the hospital's own Epic: the HL7-Signature header and its certificates."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -18,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from shared.domain.environment import Certificate
 from shared.domain.errors import DomainError, Refused
+from shared.hl7v2.signed_data import SignedData, read_signed_data
 
 # A signature with the signer's chain in it is some 8 kB.
 _LONGEST_HEADER = 64 * 1024
@@ -33,27 +32,11 @@ class BadSignature(DomainError):
         super().__init__("the message is not signed by a certificate of this environment")
 
 
-# asn1crypto reads lazily and raises whatever the bytes lead it into; these are all that 100,000 damaged
-# signatures have produced, and RecursionError for nesting.
-_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
-
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Signed:
-    """What a CMS SignedData claims, taken apart."""
-
-    digest_name: str
-    digest: bytes
-    attributes: bytes  # DER, as a SET: what the signature covers
-    kind: str  # rsa or ecdsa
-    signature_hash: str
-    signature: bytes
 
 
 def verify(header_value: str, body: bytes, certificates: Sequence[str]) -> None:
@@ -68,12 +51,10 @@ def verify(header_value: str, body: bytes, certificates: Sequence[str]) -> None:
     if not encoded or len(encoded) > _LONGEST_HEADER:
         raise BadSignature
     try:
-        der = base64.b64decode(encoded.strip(), validate=True)
-        signed = _taken_apart(der)
-        digest = hashlib.new(signed.digest_name, body).digest()
-    except (binascii.Error, *_UNREADABLE) as problem:
+        signed = read_signed_data(base64.b64decode(encoded.strip(), validate=True))
+    except ValueError as problem:
         raise BadSignature from problem
-    if not hmac.compare_digest(digest, signed.digest):
+    if not hmac.compare_digest(hashlib.new(signed.digest_hash, body).digest(), signed.digest):
         raise BadSignature
     if not any(_fits(signed, _key_of(pem)) for pem in certificates):
         raise BadSignature
@@ -105,64 +86,7 @@ def check_certificate(pem_or_der: bytes, *, now: datetime) -> Certificate:
 # --- the signature -------------------------------------------------------------------------------------------
 
 
-def _taken_apart(der: bytes) -> _Signed:
-    """Read a CMS SignedData, in DER or BER (BouncyCastle, which HAPI signs with, writes indefinite lengths)."""
-    # Not at the top: only the intake reads signatures, and a cold start of anything else should not wait for it.
-    from asn1crypto import cms  # noqa: PLC0415
-
-    content = cms.ContentInfo.load(der, strict=True)
-    if content["content_type"].native != "signed_data":
-        raise ValueError("not signed data")
-    data = content["content"]
-    inside = data["encap_content_info"]
-    # Attached content would be a second message beside the body, and only one of them would have been signed.
-    if inside["content_type"].native != "data" or inside["content"].native is not None:
-        raise ValueError("not detached")
-    if len(data["signer_infos"]) != 1:
-        raise ValueError("not exactly one signer")
-    signer = data["signer_infos"][0]
-    attributes = signer["signed_attrs"]
-    digest_name = signer["digest_algorithm"]["algorithm"].native
-    algorithm = signer["signature_algorithm"]
-    kind, signature_hash = _algorithm(algorithm["algorithm"].native, digest_name)
-    if digest_name not in _HASHES or signature_hash not in _HASHES:
-        raise ValueError("a hash that is not accepted")
-    return _Signed(
-        digest_name=digest_name,
-        digest=_message_digest(attributes),
-        # RFC 5652 section 5.4: signed as a SET OF in DER, not with the implicit tag it travels under.
-        attributes=attributes.untag().dump(force=True),
-        kind=kind,
-        signature_hash=signature_hash,
-        signature=signer["signature"].native,
-    )
-
-
-def _message_digest(attributes: object) -> bytes:
-    """The one message digest among the signed attributes; RFC 5652 section 11.2 demands exactly one value."""
-    values: dict[str, object] = {}
-    for attribute in attributes:  # type: ignore[attr-defined]
-        name = attribute["type"].native
-        if name in values or len(attribute["values"]) != 1:
-            raise ValueError("a signed attribute twice")
-        values[name] = attribute["values"][0].native
-    digest = values.get("message_digest")
-    if values.get("content_type") != "data" or not isinstance(digest, bytes):
-        raise ValueError("signed attributes are incomplete")
-    return digest
-
-
-def _algorithm(name: str, digest_name: str) -> tuple[str, str]:
-    """Which kind of key signed over which hash."""
-    if name in ("rsassa_pkcs1v15", "rsa"):
-        return "rsa", digest_name
-    hash_name, _, kind = name.partition("_")
-    if kind not in ("rsa", "ecdsa"):
-        raise ValueError("a signature algorithm that is not accepted")
-    return kind, hash_name
-
-
-def _fits(signed: _Signed, key: PublicKey | None) -> bool:
+def _fits(signed: SignedData, key: PublicKey | None) -> bool:
     algorithm = _HASHES[signed.signature_hash]
     try:
         if isinstance(key, rsa.RSAPublicKey) and signed.kind == "rsa":
