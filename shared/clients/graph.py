@@ -8,7 +8,9 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -111,8 +113,9 @@ class Graph:
         from kiota_abstractions.request_information import RequestInformation  # noqa: PLC0415
         from kiota_http.middleware.options import ResponseHandlerOption  # noqa: PLC0415
 
-        client = self._client(credential, version)
-        builder = build(client)
+        with _own_deprecations_unheard():
+            client = self._client(credential, version)
+            builder = build(client)
         request = RequestInformation(Method[method], builder.url_template, dict(builder.path_parameters))
         request.headers.try_add("Accept", "application/json")
         if body is not None:
@@ -171,6 +174,14 @@ class Graph:
         }
         self._http = KiotaClientFactory.create_with_default_middleware(client=http, options=settled)
         return self._http
+
+
+@contextmanager
+def _own_deprecations_unheard() -> Iterator[None]:
+    """The SDK's generated modules use classes that the SDK calls deprecated, and warn when they are loaded."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*deprecated.*")
+        yield
 
 
 def _code(response: httpx.Response) -> str:
