@@ -93,6 +93,7 @@ def read_header(raw: bytes, *, charset: str | None) -> Header:
     or more segments or separators than any scheduling message has.
     Raises NotHl7 and UnusableHeader; the latter for a missing or unreadable MSH-7, MSH-9 or MSH-10.
     """
+    charset = charset or None  # `charset=` without a name says nothing
     raw = _unwrapped(raw)
     decoded = _decoded(raw, charset)
     text = decoded.text

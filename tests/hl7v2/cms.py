@@ -179,17 +179,15 @@ def _certificate_der(one: Signer) -> bytes:
     return one.certificate.public_bytes(serialization.Encoding.DER)
 
 
-def with_indefinite_lengths(encoded: bytes, *, depth: int = 6) -> bytes:
-    """DER as BER with indefinite lengths in the outer layers, the way BouncyCastle streams a signature."""
+def with_indefinite_lengths(encoded: bytes, *, depth: int = 20) -> bytes:
+    """DER as BER whose outer `depth` layers have indefinite lengths, as BouncyCastle streams a signature."""
     tag, content, rest = _split(encoded)
-    if not depth or not tag & 0x20 or tag == 0xA0 and depth < 5:
+    if not depth or not tag & 0x20:
         return encoded[: len(encoded) - len(rest)]
     inner = b""
     while content:
         _, _, after = _split(content)
-        one = content[: len(content) - len(after)]
-        # Only the wrapping of ContentInfo and SignedData is streamed; certificates and attributes are DER.
-        inner += with_indefinite_lengths(one, depth=depth - 1) if depth > 4 else one
+        inner += with_indefinite_lengths(content[: len(content) - len(after)], depth=depth - 1)
         content = after
     return bytes([tag, 0x80]) + inner + b"\x00\x00"
 

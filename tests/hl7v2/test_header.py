@@ -107,6 +107,10 @@ def test_the_character_set_of_http_wins_over_that_of_the_message() -> None:
     assert read_header(raw, charset=None).codec == "iso8859-1"
 
 
+def test_a_charset_without_a_name_says_nothing() -> None:
+    assert read_header(text(MSH={18: "8859/1"}).encode(), charset="").codec == "iso8859-1"
+
+
 def test_an_unknown_name_in_msh_18_is_as_good_as_none() -> None:
     assert header_of(text(MSH={18: "ISO IR6"})).codec == "utf-8"
 

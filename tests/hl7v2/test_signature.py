@@ -50,9 +50,10 @@ def test_what_senders_do_differently_makes_no_difference(how: How) -> None:
 
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "p-256"])
-def test_indefinite_lengths_as_bouncy_castle_writes_them_are_read(kind: str) -> None:
+@pytest.mark.parametrize("depth", [1, 3, 5, 8, 20])
+def test_indefinite_lengths_as_bouncy_castle_writes_them_are_read(kind: str, depth: int) -> None:
     by = signer(kind)
-    streamed = with_indefinite_lengths(der(BODY, [by]))
+    streamed = with_indefinite_lengths(der(BODY, [by]), depth=depth)
 
     assert streamed[:2] == b"\x30\x80"
     assert accepted(in_header(streamed), certificates=[by.pem])
