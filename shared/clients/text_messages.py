@@ -8,7 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from azure.core.credentials import AzureKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
@@ -128,7 +129,7 @@ class TextMessages:
 
         credential: Any = self._shared_key or self._identity
         options: dict[str, Any] = {"transport": self._transport} if self._transport is not None else {}
-        return SmsClient(
+        client: Any = SmsClient(
             self._endpoint,
             credential,
             # Whoever called tries again later: it may not hold a worker, and knows about quiet hours.
@@ -137,6 +138,10 @@ class TextMessages:
             read_timeout=15,
             **options,
         )
+        if self._shared_key is not None:
+            # For an address with a path (a sandbox's), the SDK would sign the path as part of the host.
+            client._authentication_policy._host = urlsplit(self._endpoint).netloc
+        return cast("SmsClient", client)
 
     def _first_sent_of(self, repeat_id: str) -> datetime:
         """When this text was first tried, as far as this process knows and the service would still care."""

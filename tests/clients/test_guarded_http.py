@@ -1,12 +1,16 @@
 """Addresses that people type in never lead into our own network, whatever their names resolve to."""
 
+import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 import pytest
+from aiohttp import web
 
 from shared.clients.guarded_http import GuardedTransport, guarded_client, is_public
 from shared.domain.errors import TurnedDown
+from tests.clients.tls_server import serving
 
 PUBLIC = "203.0.114.7"
 
@@ -115,6 +119,28 @@ async def test_the_server_is_still_asked_for_and_checked_by_its_name() -> None:
 
     assert reached[0].headers["Host"] == "ehr.example:8443"
     assert reached[0].extensions["sni_hostname"] == "ehr.example"
+
+
+@pytest.mark.parametrize(("name", "good"), [("ehr.example", True), ("other.example", False)])
+async def test_a_certificate_must_be_for_the_name_although_an_address_is_connected_to(
+    tmp_path: Path, name: str, good: bool
+) -> None:
+    async def hello(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text=request.headers["Host"])
+
+    async with serving(hello, tmp_path) as served:
+        trust = ssl.create_default_context(cafile=served.certificate)
+        transport = GuardedTransport(
+            allowed=[f"{name}:{served.port}"],
+            resolve=Names(["127.0.0.1"]),
+            opening=lambda: httpx.AsyncHTTPTransport(verify=trust),
+        )
+        async with httpx.AsyncClient(transport=transport) as http:
+            if good:
+                assert (await http.get(f"https://{name}:{served.port}/")).text == f"{name}:{served.port}"
+            else:
+                with pytest.raises(httpx.ConnectError):
+                    await http.get(f"https://{name}:{served.port}/")
 
 
 async def test_connections_of_two_names_are_never_shared() -> None:

@@ -36,7 +36,8 @@ class Served:
 async def serving(handler: Handler, folder: Path, *, tls: bool = True) -> AsyncIterator[Served]:
     """Answer every request with `handler` until the block ends."""
     certificate, context = _certificate(folder) if tls else ("", None)
-    runner = web.ServerRunner(web.Server(handler))
+    # A handler that never answers is not waited for.
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.01)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
@@ -61,7 +62,10 @@ def _certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
         .not_valid_before(today - timedelta(days=1))
         .not_valid_after(today + timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("ehr.example")]
+            ),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
