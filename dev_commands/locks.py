@@ -1,12 +1,14 @@
 """Keeps two commands in one clone from setting up, or using one state folder, at the same time."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from dev_commands.places import ON_WINDOWS
 from dev_commands.progress import say
 
 
@@ -39,5 +41,9 @@ def waiting_for_lock(path: Path, *, what: str) -> Iterator[None]:
     while lock is None:
         time.sleep(0.2)
         lock = try_lock(path)
+    if not ON_WINDOWS:
+        # Handed on to what is started meanwhile: should this process be killed, the lock lasts until npm or uv, which
+        # go on alone, have ended too.
+        os.set_inheritable(lock.fileno(), True)
     with lock:
         yield

@@ -23,11 +23,13 @@ def start_group(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     output: IO[bytes] | None = None,
+    with_locks: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a program as the head of a process group of its own.
 
     So Ctrl-C at the keyboard reaches only dev.py, which then ends each program in order, and ending the group ends
-    whatever the program started. Without `output` the program writes to where dev.py writes.
+    whatever the program started. Without `output` the program writes to where dev.py writes. `with_locks` hands
+    inheritable files on to it, which are the locks that are to last as long as it does.
     """
     words = [str(part) for part in command]
     if sys.platform == "win32":
@@ -48,6 +50,7 @@ def start_group(
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
         start_new_session=True,
+        close_fds=not with_locks,
     )
 
 

@@ -60,7 +60,7 @@ def run_step(
     progress = Progress(what)
     with tempfile.TemporaryFile() as output:
         try:
-            process = start_group(command, cwd=cwd, env=env, output=output)
+            process = start_group(command, cwd=cwd, env=env, output=output, with_locks=True)
         except OSError as missing:
             progress.finish("failed")
             raise StepFailed(f"{what}: {command[0]} could not be started: {missing.strerror}") from missing

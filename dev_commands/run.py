@@ -115,6 +115,8 @@ def _state(*, keep: bool) -> Iterator[State]:
             "Another run with --keep is using the kept data: stop it first, or run without --keep."
         )
     else:
+        # Beside another run; what it leaves stays readable until a later run of this kind clears it away.
+        _clear_old_states()
         name = f"run-{os.getpid()}"
         lock, logs = try_lock(STATE / f"{name}.lock"), STATE / name / "logs"
     folder = STATE / name
@@ -126,9 +128,15 @@ def _state(*, keep: bool) -> Iterator[State]:
     finally:
         if lock is not None:
             lock.close()
-        if name not in ("kept", "run"):
-            shutil.rmtree(folder, ignore_errors=True)
-            (STATE / f"{name}.lock").unlink(missing_ok=True)
+
+
+def _clear_old_states() -> None:
+    for path in STATE.glob("run-*.lock"):
+        lock = try_lock(path)
+        if lock is not None:
+            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+            lock.close()
+            path.unlink(missing_ok=True)
 
 
 def _choose_ports(options: argparse.Namespace, state: State) -> dict[str, int]:
