@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from shared.clients.credentials import OwnCredential, TenantCredential
@@ -117,7 +118,7 @@ async def test_a_refusal_keeps_entras_number_and_none_of_its_words(
 
 async def test_an_entra_that_cannot_be_reached_is_worth_another_try() -> None:
     class Away(FakeCredential):
-        async def get_token(self, *scopes: str, **_options: object) -> object:  # type: ignore[override]
+        async def get_token(self, *scopes: str, **_options: object) -> AccessToken:
             raise ServiceRequestError("no route")
 
     with pytest.raises(TryAgain):
@@ -126,7 +127,7 @@ async def test_an_entra_that_cannot_be_reached_is_worth_another_try() -> None:
 
 async def test_an_identity_that_does_not_exist_is_a_refusal() -> None:
     class Unknown(FakeCredential):
-        async def get_token(self, *scopes: str, **_options: object) -> object:  # type: ignore[override]
+        async def get_token(self, *scopes: str, **_options: object) -> AccessToken:
             raise ClientAuthenticationError("no identity here")
 
     with pytest.raises(TurnedDown):

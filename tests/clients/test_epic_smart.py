@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import logging
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -217,7 +218,10 @@ def id_token(**claims: Any) -> str:
 
 
 def epic_with(
-    context: dict[str, Any] | None = None, *, token: str | None = None, **answers: Any
+    context: dict[str, Any] | None = None,
+    *,
+    token: str | None = None,
+    answers: Mapping[str, Any] | None = None,
 ) -> EpicDouble:
     told = {
         "access_token": "at-1",
@@ -230,7 +234,7 @@ def epic_with(
         {
             "/oauth2/token": httpx.Response(200, json=told),
             "/oauth2/jwks": httpx.Response(200, json=key_set("key-1")),
-            **answers,
+            **(answers or {}),
         }
     )
 
@@ -349,7 +353,7 @@ async def test_an_id_token_that_does_not_hold_ends_the_launch(token: str) -> Non
 
 async def test_a_launch_is_not_blamed_on_epic_while_its_keys_cannot_be_had() -> None:
     with pytest.raises(TryAgain):
-        await exchange(epic_with(**{"/oauth2/jwks": httpx.Response(503)}))
+        await exchange(epic_with(answers={"/oauth2/jwks": httpx.Response(503)}))
 
 
 async def test_clocks_may_differ_by_a_minute() -> None:
@@ -376,7 +380,7 @@ async def test_a_code_that_is_not_redeemed_says_whether_epic_refused_or_was_away
     answer: httpx.Response | Exception, expected: type[Exception], code: str | None
 ) -> None:
     with pytest.raises(expected) as problem:
-        await exchange(epic_with(**{"/oauth2/token": answer}))
+        await exchange(epic_with(answers={"/oauth2/token": answer}))
 
     assert getattr(problem.value, "code", None) == code
 
@@ -435,7 +439,7 @@ APPOINTMENT, ENCOUNTER = "/api/FHIR/R4/Appointment/a-1", "/api/FHIR/R4/Encounter
 async def test_without_a_session_the_appointment_says_which_visit_it_is() -> None:
     epic = epic_with(
         {"appointment": "a-1", "encounter": "e-1"},
-        **{APPOINTMENT: httpx.Response(200, json=resource("Appointment"))},
+        answers={APPOINTMENT: httpx.Response(200, json=resource("Appointment"))},
     )
 
     assert (await exchange(epic)).session == "004711"
@@ -457,21 +461,21 @@ async def test_without_a_session_the_appointment_says_which_visit_it_is() -> Non
 async def test_an_appointment_that_tells_nothing_leaves_the_encounter(appointment: httpx.Response) -> None:
     epic = epic_with(
         {"appointment": "a-1", "encounter": "e-1"},
-        **{APPOINTMENT: appointment, ENCOUNTER: httpx.Response(200, json=resource("Encounter"))},
+        answers={APPOINTMENT: appointment, ENCOUNTER: httpx.Response(200, json=resource("Encounter"))},
     )
 
     assert (await exchange(epic)).session == "004711"
 
 
 async def test_a_visit_that_nothing_names_has_no_session() -> None:
-    epic = epic_with({"appointment": "a-1"}, **{APPOINTMENT: httpx.Response(403)})
+    epic = epic_with({"appointment": "a-1"}, answers={APPOINTMENT: httpx.Response(403)})
 
     assert (await exchange(epic)).session == ""
 
 
 async def test_a_launch_during_a_short_outage_is_worth_another_try() -> None:
     with pytest.raises(TryAgain):
-        await exchange(epic_with({"appointment": "a-1"}, **{APPOINTMENT: httpx.Response(503)}))
+        await exchange(epic_with({"appointment": "a-1"}, answers={APPOINTMENT: httpx.Response(503)}))
 
 
 async def test_an_id_cannot_lead_to_another_address() -> None:
@@ -486,7 +490,7 @@ async def test_no_token_resource_or_person_is_ever_written_down(caplog: pytest.L
     caplog.set_level(logging.DEBUG)
     epic = epic_with(
         {"appointment": "a-1", "patient": "pat-1"},
-        **{APPOINTMENT: httpx.Response(200, json=resource("Appointment", comment="Jordan Lee"))},
+        answers={APPOINTMENT: httpx.Response(200, json=resource("Appointment", comment="Jordan Lee"))},
     )
 
     await exchange(epic)

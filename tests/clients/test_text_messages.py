@@ -179,11 +179,9 @@ async def test_a_failure_says_whether_the_text_may_have_gone_out(
 
 async def test_a_carrier_that_never_answers_may_have_taken_the_text(tmp_path: Path) -> None:
     # A transport of the test's own, so that nobody waits the fifteen seconds a real text is given.
-    class Impatient(AioHttpTransport):
-        async def send(self, request: Any, **options: Any) -> Any:
-            return await super().send(request, **{**options, "read_timeout": 0.05})
+    impatient = AioHttpTransport(read_timeout=0.05)
 
-    async with texts(Carrier(silent=True), tmp_path, transport=Impatient()) as client:
+    async with texts(Carrier(silent=True), tmp_path, transport=impatient) as client:
         with pytest.raises(MayHaveHappened):
             await send(client)
 
