@@ -145,13 +145,23 @@ def _owe(visit: Visit, person: Participant, kind: FactKind, at: datetime) -> Vis
 
 
 def _judged(visit: Visit, *, ended_at: datetime | None) -> Visit:
-    """The outcome as it stands: final once the call has ended, running while anyone is there."""
+    """The outcome as it stands: running while anyone is there, final once the visit is over.
+
+    It is over when the call has ended, or when everyone left after a provider had been in: the event that
+    the call ended may be lost. A patient who leaves the lobby before anyone came may come back.
+    """
     if any(one.presence in (Presence.WAITING, Presence.CONNECTED) for one in visit.participants):
         return replace(visit, ended_at=None, outcome=Outcome.RUNNING)
-    if ended_at is None and visit.ended_at is None:
+    ends = [moment for moment in (visit.ended_at, ended_at, _left_after_a_provider(visit)) if moment]
+    if not ends:
         return visit
-    ended = max(filter(None, (visit.ended_at, ended_at)))
-    return replace(visit, ended_at=ended, outcome=outcome_of(visit))
+    return replace(visit, ended_at=max(ends), outcome=outcome_of(visit))
+
+
+def _left_after_a_provider(visit: Visit) -> datetime | None:
+    if not any(one.role is ParticipantRole.PROVIDER and one.ever_connected for one in visit.participants):
+        return None
+    return max(stay.left_at for one in visit.participants for stay in one.stays if stay.left_at)
 
 
 def outcome_of(visit: Visit) -> Outcome:

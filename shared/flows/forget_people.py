@@ -42,7 +42,7 @@ async def forget_people(
         if again is not None:
             await forgetting.add([replace(due, due_at=again)], now=now)
         # Added before done: a crash in between looks once too often, never once too little.
-        if again is None or again != due.due_at:
+        if again != due.due_at:
             await forgetting.done(due)
 
     return await each(forgetting.due(now=now), one, what="appointment to forget", log=logger)

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from shared.domain.due import Due
 from shared.domain.errors import NotFound, TurnedDown
+from shared.domain.versioned import Versioned
 from shared.flows.each import each
 from shared.flows.ports import Appointments, DueIndex
 from shared.flows.prepare_visit import Preparing, visit_of, with_meeting, with_watch
@@ -15,6 +16,7 @@ from shared.flows.settle_appointment import PREPARED_BEFORE
 logger = logging.getLogger(__name__)
 
 CLOSE = "close"
+RENEW = "renew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ async def prepare_due_visits(
         room = await room_of(due)
         if due.slot == CLOSE:
             await _close(due, room)
+        elif due.slot == RENEW:
+            await _renew(due, room, now=now)
         else:
             await _prepare(due, room, now=now)
         await visits.done(due)
@@ -54,6 +58,20 @@ async def _prepare(due: Due, room: Room, *, now: datetime) -> None:
     except TurnedDown as refusal:
         # Asking again cannot help; a launch tries once more and tells the person who can act.
         logger.error("a visit could not be prepared: %s", refusal.code or "refused")
+
+
+async def _renew(due: Due, room: Room, *, now: datetime) -> None:
+    """Graph asked for a sign of life, or lost the subscription: renew it, or make another."""
+    found = await room.preparing.visits.get(due.key)
+    visit = found.value
+    if visit.ended_at is not None or visit.subscription is None:
+        return
+    lapsed = replace(visit, subscription=replace(visit.subscription, expires_at=now + timedelta(seconds=1)))
+    try:
+        await with_watch(Versioned(lapsed, found.version), given=room.preparing, now=now)
+    except TurnedDown:
+        gone = replace(visit, subscription=None)
+        await with_watch(Versioned(gone, found.version), given=room.preparing, now=now)
 
 
 async def _close(due: Due, room: Room) -> None:

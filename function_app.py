@@ -1,0 +1,49 @@
+"""Every way into the app, on one screen. The Functions host reads this file to learn what it may call."""
+
+import os
+
+import azure.functions as func
+
+from functions.appointment_messages import appointment_messages
+from functions.call_events import call_events
+from functions.health import health
+from functions.hl7_intake import hl7_intake
+from functions.home_page import home_page
+from functions.notifications import notifications
+from functions.patient_pages import patient_pages
+from functions.poison_messages import poison_messages
+from functions.portal_api import portal_api
+from functions.provider_pages import provider_pages
+from functions.published_keys import published_keys
+from functions.static_files import static_files
+from functions.ticks import ticks
+from functions.visit_launch import visit_launch
+from functions.write_backs import write_backs
+from shared.settings import read_settings
+from shared.telemetry import quiet_libraries
+from shared.wiring import real_services
+
+quiet_libraries()
+services = real_services(read_settings(os.environ))
+
+# Anonymous for the platform, because the door of each function decides who enters; a test lists every way
+# in with its guard.
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+for blueprint in (
+    hl7_intake(services),
+    appointment_messages(services),
+    notifications(services),
+    ticks(services),
+    visit_launch(services),
+    patient_pages(services),
+    provider_pages(services),
+    call_events(services),
+    write_backs(services),
+    portal_api(services),
+    published_keys(services),
+    poison_messages(services),
+    health(services),
+    home_page(services),
+    static_files(),
+):
+    app.register_functions(blueprint)

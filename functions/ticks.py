@@ -1,0 +1,93 @@
+"""What the clock sets off: due texts, visits to prepare, outcomes to settle, people to forget."""
+
+import logging
+
+import azure.functions as func
+
+from functions.work import environment_here, preparing
+from shared.domain.due import Due
+from shared.domain.errors import NotFound
+from shared.flows.dispatch_due_texts import dispatch_due_texts
+from shared.flows.forget_people import Purging, forget_people
+from shared.flows.judge_visits import judge_visits
+from shared.flows.prepare_due_visits import Room, prepare_due_visits
+from shared.wiring import Services
+
+logger = logging.getLogger(__name__)
+
+
+def ticks(services: Services) -> func.Blueprint:
+    """The timers, speaking to `services`."""
+    triggers = func.Blueprint()
+
+    @triggers.function_name("dispatch_due_texts")
+    @triggers.timer_trigger("timer", schedule="%REMINDER_TICK%")
+    async def reminders(timer: func.TimerRequest) -> None:
+        """Queue every text that has become due."""
+        await services.ready()
+        count = await dispatch_due_texts(
+            reminders=services.plans.reminders,
+            notifications_of=lambda due: services.stores(due.tenant, due.environment).notifications,
+            queues=services.queues,
+            now=services.now(),
+        )
+        _summary("due texts queued", count, timer)
+
+    @triggers.function_name("prepare_due_visits")
+    @triggers.timer_trigger("timer", schedule="%SUBSCRIPTION_TICK%")
+    async def visits(timer: func.TimerRequest) -> None:
+        """Prepare the meeting and the watch of visits that start soon."""
+        await services.ready()
+
+        async def room_of(due: Due) -> Room:
+            environment = await environment_here(services, due.tenant, due.environment)
+            if environment is None:
+                raise NotFound("the environment does not live here")
+            stores = services.stores(due.tenant, due.environment)
+            return Room(preparing(services, environment), stores.appointments)
+
+        count = await prepare_due_visits(
+            visits=services.plans.visits, room_of=room_of, now=services.now()
+        )
+        _summary("visits prepared", count, timer)
+
+    @triggers.function_name("judge_visits")
+    @triggers.timer_trigger("timer", schedule="%RECONCILE_TICK%")
+    async def outcomes(timer: func.TimerRequest) -> None:
+        """Give an outcome to visits whose end no event told."""
+        await services.ready()
+        count = await judge_visits(
+            outcomes=services.plans.outcomes,
+            stores_of=lambda due: services.stores(due.tenant, due.environment),
+            now=services.now(),
+        )
+        _summary("visits judged", count, timer)
+
+    @triggers.function_name("forget_people")
+    @triggers.timer_trigger("timer", schedule="%RETENTION_TICK%")
+    async def forgetting(timer: func.TimerRequest) -> None:
+        """Erase what leads to a person once nothing is owed to them any more."""
+        await services.ready()
+
+        async def purging_of(due: Due) -> Purging:
+            environment = await environment_here(services, due.tenant, due.environment)
+            if environment is None:
+                raise NotFound("the environment does not live here")
+            return Purging(
+                environment,
+                services.stores(due.tenant, due.environment),
+                services.audit_log(due.tenant),
+            )
+
+        count = await forget_people(
+            forgetting=services.plans.forgetting, purging_of=purging_of, now=services.now()
+        )
+        _summary("appointments looked at for forgetting", count, timer)
+
+    return triggers
+
+
+def _summary(what: str, count: int, timer: func.TimerRequest) -> None:
+    """One line for each tick that did something, or came late."""
+    if count or timer.past_due:
+        logger.info("%s: %s%s", what, count, " (the timer was late)" if timer.past_due else "")

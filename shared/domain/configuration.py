@@ -1,0 +1,134 @@
+"""The rules a configuration must keep before it is saved, each with the sentence that says what to do."""
+
+import re
+from datetime import timedelta
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from shared.domain.environment import Connection, Operation, Texts
+from shared.domain.errors import Refused
+
+# The two sentences an administrator accepts before any text; the version is kept with who and when.
+CONSENTS = {
+    "texts-2026-1": "I allow this service to send text messages to patients on behalf of my organization.",
+    "agreed-2026-1": (
+        "I confirm that my organization makes sure each person has agreed to send and receive text messages."
+    ),
+}
+
+_NAME_AT_MOST = 40
+_URL_AT_MOST = 500
+_EARLIEST_REMINDER = timedelta(days=14)
+_LATEST_REMINDER = timedelta(minutes=15)
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
+_UNPRINTABLE = re.compile(r"[<>\x00-\x1f\x7f]")
+
+
+def check(problems: dict[str, str]) -> None:
+    """Raise Refused when there is any problem."""
+    if problems:
+        raise Refused(problems)
+
+
+def problems_of_connection(connection: Connection, *, private_hosts: frozenset[str]) -> dict[str, str]:
+    """What is wrong with a connection, by field. `private_hosts` may be plain http: the sandbox."""
+    problems: dict[str, str] = {}
+    problem = _fhir_problem(connection.fhir_base_url, private_hosts)
+    if problem:
+        problems["connection.fhir_base_url"] = problem
+    if not connection.approvers:
+        problems["connection.approvers"] = "Enter at least one approver"
+    elif len(connection.approvers) > 10:
+        problems["connection.approvers"] = "Enter 10 approvers or fewer"
+    missing = [kind for kind in ("provider", "patient", "backend") if not _client(connection, kind)]
+    if missing:
+        problems["connection.clients"] = f"Enter the client id of: {', '.join(missing)}"
+    target = connection.write_back
+    if target is not None and not _may_call(target.url, private_hosts):
+        problems["connection.write_back.url"] = "The status service's address must start with https://"
+    return problems
+
+
+def _client(connection: Connection, kind: str) -> str:
+    return next((value for name, value in connection.clients.items() if name == kind), "")
+
+
+def _fhir_problem(url: str, private_hosts: frozenset[str]) -> str:
+    if not url:
+        return "Enter the FHIR base URL"
+    if len(url) > _URL_AT_MOST:
+        return f"FHIR base URL must be {_URL_AT_MOST} characters or fewer"
+    parts = urlsplit(url)
+    if "?" in url or "#" in url:
+        return "FHIR base URL must not include a question mark or #"
+    if not _may_call(url, private_hosts) or parts.username:
+        return "FHIR base URL must start with https://"
+    if re.search(r"/dstu2/?$", parts.path, re.IGNORECASE):
+        return "FHIR base URL must end with /R4. You entered a DSTU2 address."
+    if not parts.path.endswith("/R4"):
+        return "FHIR base URL must end with /R4"
+    return ""
+
+
+def _may_call(url: str, private_hosts: frozenset[str]) -> bool:
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.netloc in private_hosts)
+
+
+def problems_of_operation(operation: Operation) -> dict[str, str]:
+    """What is wrong with an operation, by field."""
+    problems: dict[str, str] = {}
+    name = operation.organization.strip()
+    if not name:
+        problems["operation.organization"] = "Enter the organization name"
+    elif len(name) > _NAME_AT_MOST:
+        problems["operation.organization"] = "Organization name must be 40 characters or fewer"
+    elif _UNPRINTABLE.search(name):
+        problems["operation.organization"] = "Organization name must not include < or >"
+    if not operation.phone.strip() or _UNPRINTABLE.search(operation.phone):
+        problems["operation.phone"] = "Enter the phone number that patients may call"
+    if not _zone_exists(operation.feed.zone):
+        problems["operation.feed.zone"] = "Enter the time zone of the feed, like America/New_York"
+    for department, about in operation.departments.items():
+        if about.zone and not _zone_exists(about.zone):
+            problems[f"operation.departments.{department}.zone"] = "Enter a time zone like America/New_York"
+    meetings = operation.meetings
+    if not timedelta() <= meetings.opens_before <= timedelta(days=1):
+        problems["operation.meetings.opens_before_minutes"] = "Links open at most a day before the visit"
+    if not timedelta() <= meetings.closes_after <= timedelta(days=30):
+        problems["operation.meetings.closes_after_minutes"] = "Links close at most 30 days after the visit"
+    return problems | _problems_of_texts(operation.texts)
+
+
+def _problems_of_texts(texts: Texts) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    for before in texts.reminders:
+        if not _LATEST_REMINDER <= before <= _EARLIEST_REMINDER:
+            problems["operation.texts.reminders"] = (
+                "Reminder must be between 15 minutes and 14 days before the visit"
+            )
+    if len(texts.reminders) > 3:
+        problems["operation.texts.reminders"] = "Choose three reminders or fewer"
+    if len(set(texts.reminders)) != len(texts.reminders):
+        problems["operation.texts.reminders"] = "You already have a reminder at that time"
+    if any(not _E164.fullmatch(number) for number in texts.only_numbers):
+        problems["operation.texts.only_numbers"] = "Enter numbers like +12065550142"
+    if not texts.on:
+        return problems
+    if set(texts.consents) != set(CONSENTS):
+        problems["operation.texts.consents"] = "Select both boxes to turn on text messages"
+    if not _E164.fullmatch(texts.sender):
+        problems["operation.texts.sender"] = "Link a phone number before you turn on messages"
+    if not (texts.booked or texts.changed or texts.cancelled or texts.reminders):
+        problems["operation.texts.on"] = "Select at least one type of message, or turn SMS off"
+    return problems
+
+
+def _zone_exists(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return bool(name)
