@@ -1,0 +1,57 @@
+"""Every client is what the flows ask for: the type checker proves the shapes, the test that nothing is left out."""
+
+import inspect
+
+import pytest
+
+from shared.clients.epic_smart import EpicSmart
+from shared.clients.epic_status import EpicStatus
+from shared.clients.key_vault import KeyVault
+from shared.clients.teams_call_events import TeamsCallEvents
+from shared.clients.teams_meetings import TeamsMeetings
+from shared.clients.teams_notifications import TeamsNotifications
+from shared.clients.text_messages import TextMessages
+from shared.flows import ports
+from shared.storage.seals import DataKeys
+
+PAIRS: list[tuple[type, type]] = [
+    (ports.Keys, KeyVault),
+    (DataKeys, KeyVault),
+    (ports.TextMessages, TextMessages),
+    (ports.TeamsMeetings, TeamsMeetings),
+    (ports.CallEvents, TeamsCallEvents),
+    (ports.NotificationOpener, TeamsNotifications),
+    (ports.EpicSmart, EpicSmart),
+    (ports.EpicStatus, EpicStatus),
+]
+
+
+def shapes(
+    vault: KeyVault,
+    texts: TextMessages,
+    meetings: TeamsMeetings,
+    events: TeamsCallEvents,
+    opener: TeamsNotifications,
+    smart: EpicSmart,
+    status: EpicStatus,
+) -> tuple[
+    ports.Keys,
+    DataKeys,
+    ports.TextMessages,
+    ports.TeamsMeetings,
+    ports.CallEvents,
+    ports.NotificationOpener,
+    ports.EpicSmart,
+    ports.EpicStatus,
+]:
+    """For the type checker: each client fits its port."""
+    return vault, vault, texts, meetings, events, opener, smart, status
+
+
+@pytest.mark.parametrize(("port", "client"), PAIRS, ids=lambda one: one.__name__)
+def test_a_client_waits_wherever_its_port_waits(port: type, client: type) -> None:
+    asked = {name: method for name, method in vars(port).items() if not name.startswith("_")}
+
+    assert asked
+    for name, method in asked.items():
+        assert inspect.iscoroutinefunction(getattr(client, name)) == inspect.iscoroutinefunction(method)
