@@ -23,6 +23,9 @@ from sandbox.epic.people import (
 )
 from sandbox.epic.schedule import Booking, Kind, Standing
 from sandbox.epic.state import INSTANCES, EpicState, WriteBack
+from sandbox.trouble import Kind as TroubleKind
+from sandbox.trouble import Service
+from sandbox.world import TENANT, USERS
 
 Row = Mapping[str, Any]
 
@@ -44,8 +47,6 @@ _TONES = {
     "No Show": "bad",
     "No-show reported by video": "bad",
 }
-_SERVICES = ("graph", "communication", "epic", "notifications", "entra", "key-vault", "event-grid")
-_TROUBLES = ("throttle", "timeout-after-accept", "drop", "delay", "duplicate", "reorder", "down")
 _LANGUAGE_TAGS = {"zh": "zh-Hant"}
 
 Option = tuple[str, str]
@@ -376,6 +377,7 @@ def choices() -> dict[str, list[Option]]:
         "postings": [
             (Posting.ONCE, "Now, once"),
             (Posting.TWICE, "Now, twice"),
+            (Posting.OVERTAKEN, "After the next message"),
             (Posting.HELD, "Hold back until sent"),
             (Posting.NEVER, "Never: it gets lost"),
         ],
@@ -385,12 +387,16 @@ def choices() -> dict[str, list[Option]]:
             (Signature.BAD, "Does not fit the message"),
             (Signature.OTHER_KEY, "By another key"),
         ],
-        "services": [(one, one.replace("-", " ").capitalize()) for one in _SERVICES],
-        "troubles": [(one, one.replace("-", " ").capitalize()) for one in _TROUBLES],
+        "services": [(one, one.replace("-", " ").capitalize()) for one in Service],
+        "troubles": [(one, one.replace("-", " ").capitalize()) for one in TroubleKind],
         "joiners": [
             *((f"guest:{one.name}", f"{one.name}, as a guest") for one in people),
             ("guest:Guest", "Someone, as a guest"),
-            *((f"user:{one.email}", f"{one.name}, signed in") for one in PROVIDERS.values()),
+            *(
+                (f"user:{one.oid}", f"{one.name}, signed in")
+                for one in USERS.values()
+                if one.tenant == TENANT
+            ),
         ],
     }
 

@@ -20,6 +20,7 @@ class Posting(StrEnum):
 
     ONCE = "once"
     TWICE = "twice"
+    OVERTAKEN = "overtaken"
     HELD = "held"
     NEVER = "never"
 
@@ -156,10 +157,13 @@ class Desk:
                 self.instance.engine.enqueue(message)
             case Posting.TWICE:
                 self.instance.engine.enqueue(message, message)
+            case Posting.OVERTAKEN:
+                self.instance.engine.let_overtake(message)
             case Posting.HELD:
                 self.instance.engine.hold(message)
             case Posting.NEVER:
                 pass
+        self._state.changed()
         return Change(booking, control_id)
 
     def _soon(self) -> datetime:

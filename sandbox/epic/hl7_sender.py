@@ -83,6 +83,7 @@ class InterfaceEngine:
         self._pause = pause
         self._waits = waits
         self._waiting: deque[Outgoing] = deque()
+        self._overtaken: list[Outgoing] = []
         self._running: asyncio.Task[None] | None = None
         self.url = ""
         self.held: list[Outgoing] = []
@@ -92,7 +93,7 @@ class InterfaceEngine:
     @property
     def waiting(self) -> int:
         """How many messages have not been answered yet, held ones not counted."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._overtaken)
 
     def connect(self, url: str) -> None:
         """Messages go to `url` from now on, those that have been waiting first."""
@@ -100,8 +101,16 @@ class InterfaceEngine:
         self._start()
 
     def enqueue(self, *messages: Outgoing) -> None:
+        """Send these in order, and behind them what they were to overtake."""
         self._waiting.extend(messages)
+        if messages:
+            self._waiting.extend(self._overtaken)
+            self._overtaken = []
         self._start()
+
+    def let_overtake(self, message: Outgoing) -> None:
+        """Send a message right after the next one."""
+        self._overtaken.append(message)
 
     def hold(self, message: Outgoing) -> None:
         """Keep a message back until `release`, so that later ones overtake it."""

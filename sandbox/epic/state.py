@@ -277,15 +277,21 @@ class EpicState:
     http: httpx.AsyncClient
     clock: Callable[[], datetime]
     write_backs: list[WriteBack] = field(default_factory=list)
+    changed: Callable[[], None] = lambda: None  # called after every change of a schedule
 
     async def aclose(self) -> None:
+        """Stop sending. The client that was given stays open: it belongs to whoever made it."""
         for instance in self.instances.values():
             await instance.engine.aclose()
-        await self.http.aclose()
 
 
 def new_state(
-    *, url: str, state_dir: Path, clock: Callable[[], datetime], http: httpx.AsyncClient, pause: Pause
+    *,
+    url: str,
+    state_dir: Path,
+    clock: Callable[[], datetime],
+    http: httpx.AsyncClient,
+    pause: Pause,
 ) -> EpicState:
     """Two empty Epics below `url`. Signing keys are read from `state_dir`, or made there."""
     signer = signer_in(state_dir, now=clock())

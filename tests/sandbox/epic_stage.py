@@ -187,13 +187,8 @@ async def stage(state_dir: Path, *, connected: bool = True) -> AsyncIterator[Sta
     def note(event: str, **details: object) -> None:
         log.append((event, details))
 
-    state = new_state(
-        url=S,
-        state_dir=state_dir,
-        clock=lambda: now[0],
-        http=httpx.AsyncClient(transport=httpx.MockTransport(connector)),
-        pause=pause,
-    )
+    http = httpx.AsyncClient(transport=httpx.MockTransport(connector))
+    state = new_state(url=S, state_dir=state_dir, clock=lambda: now[0], http=http, pause=pause)
     app = Starlette(routes=[*EpicWeb(state, note).routes(), *DeskApi(state).routes()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=S) as browser:
         set_up = Stage(state, connector, browser, now, log, pauses)
@@ -203,3 +198,4 @@ async def stage(state_dir: Path, *, connected: bool = True) -> AsyncIterator[Sta
             yield set_up
         finally:
             await state.aclose()
+            await http.aclose()

@@ -29,10 +29,10 @@ class FakeNeighbours:
     people: list[dict[str, Any]] = field(default_factory=list)
     made: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def texts(self) -> list[Row]:
+    async def texts(self) -> list[Row]:
         return self.sent
 
-    def meetings(self) -> list[Row]:
+    async def meetings(self) -> list[Row]:
         return [
             {
                 "id": "meeting-1",

@@ -374,3 +374,10 @@ async def test_a_launch_address_names_the_environment_the_issuer_and_a_launch(ep
     assert url.path == "/launch/env-1/patient"
     assert url.params["iss"] == epic.instance.fhir_base
     assert url.params["launch"] in epic.instance.launches
+
+
+async def test_a_message_can_be_overtaken_by_the_next(epic: Stage) -> None:
+    csn = epic.desk.book(posting=Posting.OVERTAKEN).booking.csn
+    epic.desk.comment(csn, comment="second")
+
+    assert [message["MSH.9"] for message in await sent(epic)] == ["SIU^S14", "SIU^S12"]
