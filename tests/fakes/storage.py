@@ -1,7 +1,7 @@
 """A whole stamp's storage in memory, which keeps the promises of the real one.
 
     stamp = FakeStamp()
-    appointments = stamp.appointments(tenant, environment)
+    stores, plans = stamp.stores(tenant, environment), stamp.plans
 
 Every store of one `FakeStamp` looks at the same rows. Each call gives way once, as a call over the network
 does, so that flows which race in production race here. `stamp.calls` counts them by name
@@ -32,6 +32,7 @@ from shared.domain.tenant import Tenant, TenantId
 from shared.domain.versioned import Versioned
 from shared.domain.visit import Visit, VisitRef
 from shared.domain.write_back import WriteBack
+from shared.flows.ports import EnvironmentStores, Plans
 from tests.fakes.keys import FakeDataKeys, FakeKeys, fake_seals
 
 T = TypeVar("T")
@@ -341,15 +342,15 @@ class FakeNotifications:
 class FakeCarrierMessageIndex:
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
-        self.table = FakeTable[NotificationRef]("carrier message")
+        self.table = FakeTable[NotificationRef]("tag")
 
-    async def put(self, carrier_id: str, ref: NotificationRef) -> None:
+    async def put(self, tag: str, ref: NotificationRef) -> None:
         await self._steps.step("carrier_messages.put")
-        self.table.put(ref, carrier_id)
+        self.table.put(ref, tag)
 
-    async def find(self, carrier_id: str) -> NotificationRef | None:
+    async def find(self, tag: str) -> NotificationRef | None:
         await self._steps.step("carrier_messages.find")
-        row = self.table.rows.get((carrier_id,))
+        row = self.table.rows.get((tag,))
         return row.value if row else None
 
 
@@ -575,13 +576,34 @@ class FakeStamp:
         )
         self.join_links = FakeJoinLinkIndex(self._steps)
         self.reminders_due = FakeDueIndex(self._steps, "reminders_due")
-        self.subscriptions_due = FakeDueIndex(self._steps, "subscriptions_due")
+        self.visits_due = FakeDueIndex(self._steps, "visits_due")
+        self.outcomes_due = FakeDueIndex(self._steps, "outcomes_due")
         self.forget_due = FakeDueIndex(self._steps, "forget_due")
         self.carrier_messages = FakeCarrierMessageIndex(self._steps)
         self.visit_index = FakeVisitIndex(self._steps, self.visit_index_rows)
         self.launches = FakeLaunchIndex(self._steps)
         self.sessions = FakeSessionIndex(self._steps)
         self.queues = FakeQueues(self._steps)
+
+    @property
+    def plans(self) -> Plans:
+        return Plans(
+            reminders=self.reminders_due,
+            visits=self.visits_due,
+            outcomes=self.outcomes_due,
+            forgetting=self.forget_due,
+        )
+
+    def stores(self, tenant: TenantId, environment: EnvironmentId) -> EnvironmentStores:
+        """Everything stored about one environment, as flows take it."""
+        return EnvironmentStores(
+            appointments=self.appointments(tenant, environment),
+            aliases=self.aliases(tenant, environment),
+            inbound=self.inbound_messages(tenant, environment),
+            notifications=self.notifications(tenant, environment),
+            visits=self.visits(tenant, environment),
+            write_backs=self.write_backs(tenant, environment),
+        )
 
     def tenants(self, tenant: TenantId) -> FakeTenants:
         return FakeTenants(self._steps, self.tenant_rows, tenant)

@@ -1,0 +1,117 @@
+"""The storage of one stamp: every store, each built for the tenant and environment it may speak of."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from shared.domain.environment import EnvironmentId
+from shared.domain.tenant import TenantId
+from shared.storage import queues, tables
+from shared.storage.aliases import Aliases
+from shared.storage.appointments import Appointments
+from shared.storage.audit_log import AuditLog
+from shared.storage.due_rows import DueIndex
+from shared.storage.environments import EnvironmentIndex, Environments
+from shared.storage.inbound_messages import InboundMessages
+from shared.storage.join_links import JoinLinkIndex
+from shared.storage.large_messages import LargeMessages
+from shared.storage.launches import LaunchIndex
+from shared.storage.notifications import CarrierMessageIndex, Notifications
+from shared.storage.opt_outs import OptOutKeys, OptOuts
+from shared.storage.parked_messages import ParkedMessages
+from shared.storage.queues import Queues
+from shared.storage.seals import Seals
+from shared.storage.sessions import SessionIndex
+from shared.storage.stamp_pin import StampPin
+from shared.storage.tables import Table
+from shared.storage.tenants import Tenants
+from shared.storage.visits import VisitIndex, Visits
+from shared.storage.write_backs import WriteBacks
+
+
+class Stamp:
+    """Built once a process; the stores it hands out are light. It closes nothing: the clients are the wiring's."""
+
+    def __init__(
+        self,
+        table_service: TableServiceClient,
+        queue_service: QueueServiceClient,
+        *,
+        seals: Seals,
+        keys: OptOutKeys,
+        clock: Callable[[], datetime],
+    ) -> None:
+        def table(name: str, noun: str) -> Table:
+            return Table(table_service.get_table_client(name), noun)
+
+        self._table_service = table_service
+        self._queue_service = queue_service
+        self._seals = seals
+        self._keys = keys
+
+        self._tenants = table(tables.TENANTS, "tenant")
+        self._environments = table(tables.ENVIRONMENTS, "environment")
+        self._environment_index = table(tables.ENVIRONMENT_INDEX, "environment")
+        self._appointments = table(tables.APPOINTMENTS, "appointment")
+        self._aliases = table(tables.ALIASES, "alias")
+        self._inbound_messages = table(tables.INBOUND_MESSAGES, "message")
+        self._parked_messages = table(tables.PARKED_MESSAGES, "parked message")
+        self._notifications = table(tables.NOTIFICATIONS, "text")
+        self._opt_outs = table(tables.OPT_OUTS, "opt-out")
+        self._visits = table(tables.VISITS, "visit")
+        self._visit_index = table(tables.VISIT_INDEX, "visit")
+        self._write_backs = table(tables.WRITE_BACKS, "write-back")
+        self._audit_log = table(tables.AUDIT_LOG, "audit entry")
+
+        self.stamp_pin = StampPin(table(tables.STAMP, "pin"))
+        self.environment_index = EnvironmentIndex(self._environment_index, self._environments, seals, clock)
+        self.join_links = JoinLinkIndex(table(tables.JOIN_LINKS, "link"))
+        self.reminders_due = DueIndex(table(tables.REMINDERS_DUE, "plan"))
+        self.visits_due = DueIndex(table(tables.VISITS_DUE, "plan"))
+        self.outcomes_due = DueIndex(table(tables.OUTCOMES_DUE, "plan"))
+        self.forget_due = DueIndex(table(tables.FORGET_DUE, "plan"))
+        self.carrier_messages = CarrierMessageIndex(table(tables.CARRIER_MESSAGES, "tag"))
+        self.visit_index = VisitIndex(self._visit_index)
+        self.launches = LaunchIndex(table(tables.LAUNCHES, "launch"), seals)
+        self.sessions = SessionIndex(table(tables.SESSIONS, "session"))
+        self.queues = Queues(queue_service, LargeMessages(table(tables.LARGE_MESSAGES, "large message")))
+
+    async def ensure(self) -> None:
+        """Create the tables and queues that are missing. Two calls when none is."""
+        await tables.ensure_tables(self._table_service)
+        await queues.ensure_queues(self._queue_service)
+
+    def tenants(self, tenant: TenantId) -> Tenants:
+        return Tenants(self._tenants, tenant)
+
+    def environments(self, tenant: TenantId) -> Environments:
+        return Environments(self._environments, self._environment_index, tenant, self._seals)
+
+    def appointments(self, tenant: TenantId, environment: EnvironmentId) -> Appointments:
+        return Appointments(self._appointments, tenant, environment, self._seals)
+
+    def aliases(self, tenant: TenantId, environment: EnvironmentId) -> Aliases:
+        return Aliases(self._aliases, tenant, environment)
+
+    def inbound_messages(self, tenant: TenantId, environment: EnvironmentId) -> InboundMessages:
+        return InboundMessages(self._inbound_messages, tenant, environment)
+
+    def parked_messages(self, tenant: TenantId) -> ParkedMessages:
+        return ParkedMessages(self._parked_messages, tenant)
+
+    def notifications(self, tenant: TenantId, environment: EnvironmentId) -> Notifications:
+        return Notifications(self._notifications, tenant, environment)
+
+    def opt_outs(self, tenant: TenantId) -> OptOuts:
+        return OptOuts(self._opt_outs, tenant, self._keys)
+
+    def visits(self, tenant: TenantId, environment: EnvironmentId) -> Visits:
+        return Visits(self._visits, self._visit_index, tenant, environment, self._seals)
+
+    def write_backs(self, tenant: TenantId, environment: EnvironmentId) -> WriteBacks:
+        return WriteBacks(self._write_backs, tenant, environment, self._seals)
+
+    def audit_log(self, tenant: TenantId) -> AuditLog:
+        return AuditLog(self._audit_log, tenant)
