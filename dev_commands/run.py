@@ -188,7 +188,7 @@ def _run(
         host,
     )
 
-    status = _play(options, programs, state, app=app, sandbox=sandbox)
+    status = _play(options, programs, state, app=app, sandbox=sandbox, storage=storage)
     prepared = _read_prepared(state)
     if options.ready_file:
         _write_ready_file(
@@ -269,10 +269,13 @@ def app_environment(inherited: Mapping[str, str], settings: Mapping[str, str]) -
     }
 
 
-def _play(options: argparse.Namespace, programs: Programs, state: State, *, app: str, sandbox: str) -> int:
+def _play(
+    options: argparse.Namespace, programs: Programs, state: State, *, app: str, sandbox: str, storage: str
+) -> int:
     """Play the story, or prepare its environment only, with its lines shown as they come. Its exit status."""
     command: list[str | Path] = [VENV_PYTHON, "-m", "sandbox.story", "--app", app, "--sandbox", sandbox]
-    command += ["--state-dir", state.folder, *(["--prepare-only"] if options.no_story else [])]
+    command += ["--state-dir", state.folder, "--storage", storage]
+    command += ["--prepare-only"] if options.no_story else []
     for name in options.trouble:
         command += ["--trouble", name]
     story = programs.start("story", command, cwd=ROOT, env=environment_with_venv())

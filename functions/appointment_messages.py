@@ -23,7 +23,7 @@ def appointment_messages(services: Services) -> func.Blueprint:
         await services.ready()
         fates: list[str] = []
         failure: Exception | None = None
-        accepted = await services.read_accepted(message.get_body().decode())
+        accepted = await services.work.accepted(message.get_body().decode())
         for one in accepted:
             try:
                 fates.append(await _record(services, one))
@@ -32,7 +32,7 @@ def appointment_messages(services: Services) -> func.Blueprint:
         logger.info("recorded %s of %s messages", len(fates), len(accepted))
         if failure is not None:
             raise failure  # the queue brings the envelope back; those recorded are recognised
-        await services.finished_with(message.get_body().decode())
+        await services.work.finished(message.get_body().decode())
 
     return triggers
 
@@ -41,6 +41,4 @@ async def _record(services: Services, message: SealedMessage) -> str:
     environment = await environment_here(services, message.tenant, message.environment)
     if environment is None:
         return "dropped"
-    return await record_appointment(
-        message, given=recording(services, environment), now=services.now()
-    )
+    return await record_appointment(message, given=recording(services, environment), now=services.now())

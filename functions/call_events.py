@@ -65,24 +65,28 @@ def call_events(services: Services) -> func.Blueprint:
     @endpoints.function_name("call_events")
     @endpoints.route("graph/notifications", methods=["POST"])
     @door(_handshake_or(graph), worded=accepted)
-    async def notified(
-        req: func.HttpRequest, ours: Items | str
-    ) -> func.HttpResponse:
+    async def notified(req: func.HttpRequest, ours: Items | str) -> func.HttpResponse:
         """Store what Graph sent, as ciphertext, and answer within its three seconds."""
         if isinstance(ours, str):
             return text_reply(ours, HTTPStatus.OK)
         for visit, item, tokens in ours:
             await services.queues.observe(
-                json.dumps({"visit": visit, "value": item, "validationTokens": tokens})
+                json.dumps(
+                    {
+                        "visit": visit,
+                        "value": item,
+                        "validationTokens": tokens,
+                        # Tokens live for an hour or so, and a message may wait longer.
+                        "receivedAt": services.now().isoformat(),
+                    }
+                )
             )
         return empty_reply(HTTPStatus.ACCEPTED)
 
     @endpoints.function_name("call_event_lifecycle")
     @endpoints.route("graph/lifecycle", methods=["POST"])
     @door(_handshake_or(graph), worded=accepted)
-    async def lifecycle(
-        req: func.HttpRequest, ours: Items | str
-    ) -> func.HttpResponse:
+    async def lifecycle(req: func.HttpRequest, ours: Items | str) -> func.HttpResponse:
         """Graph wants a subscription renewed or reports it gone: plan that for the next tick."""
         if isinstance(ours, str):
             return text_reply(ours, HTTPStatus.OK)
@@ -92,9 +96,7 @@ def call_events(services: Services) -> func.Blueprint:
             except NotFound:
                 continue
             now = services.now()
-            await services.plans.visits.add(
-                [Due(ref.tenant, ref.environment, ref.key, RENEW, now)], now=now
-            )
+            await services.plans.visits.add([Due(ref.tenant, ref.environment, ref.key, RENEW, now)], now=now)
         return empty_reply(HTTPStatus.ACCEPTED)
 
     @endpoints.function_name("observe_call")
@@ -102,7 +104,10 @@ def call_events(services: Services) -> func.Blueprint:
     async def observe(message: func.QueueMessage) -> None:
         """Open one notification and bring the visit up to date."""
         await services.ready()
-        text = message.get_body().decode()
+        queued = message.get_body().decode()
+        text = await services.work.observed(queued)
+        if text is None:
+            return
         try:
             ref = await services.visit_index.find(str(json.loads(text)["visit"]))
         except NotFound:
@@ -111,9 +116,8 @@ def call_events(services: Services) -> func.Blueprint:
         environment = await environment_here(services, ref.tenant, ref.environment)
         if environment is None:
             return
-        believed = await observe_call(
-            text, ref, given=observing(services, environment), now=services.now()
-        )
+        believed = await observe_call(text, ref, given=observing(services, environment), now=services.now())
+        await services.work.observed_for_good(queued)
         logger.info("a call notification was %s", "observed" if believed else "dropped")
 
     return endpoints
@@ -129,7 +133,7 @@ def _handshake_or(
         if token:
             if len(token) > _TOKEN_AT_MOST:
                 raise NotSignedIn("not a handshake")
-            return token
+            return str(token)
         return await guard(req)
 
     return graph

@@ -24,9 +24,7 @@ logger = logging.getLogger(__name__)
 MOST_BYTES = 1024 * 1024
 
 # The specification of HL7 over HTTP, its example and its best known implementation name three types.
-_TYPES = frozenset(
-    {"x-application/hl7-v2+er7", "application/hl7-v2+er7", "application/hl7-v2", "text/plain"}
-)
+_TYPES = frozenset({"x-application/hl7-v2+er7", "application/hl7-v2+er7", "application/hl7-v2", "text/plain"})
 
 
 def hl7_intake(services: Services) -> func.Blueprint:
@@ -105,9 +103,7 @@ def _worded(
 
 
 def _too_large() -> func.HttpResponse:
-    return text_reply(
-        f"The message is larger than {MOST_BYTES} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    )
+    return text_reply(f"The message is larger than {MOST_BYTES} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def _content_type(req: func.HttpRequest) -> tuple[str, str | None]:

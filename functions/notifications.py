@@ -23,7 +23,7 @@ def notifications(services: Services) -> func.Blueprint:
     @triggers.queue_trigger("message", queue_name="texts", connection="AzureWebJobsStorage")
     async def send(message: func.QueueMessage) -> None:
         """Decide about one text and send it."""
-        ref = services.read_text(message.get_body().decode())
+        ref = services.work.text_ref(message.get_body().decode())
         where = ref.appointment
         environment = await environment_here(services, where.tenant, where.environment)
         if environment is None:
@@ -48,10 +48,6 @@ def notifications(services: Services) -> func.Blueprint:
     return triggers
 
 
-
-
-async def _sending_of(
-    services: Services, tenant: TenantId, environment: EnvironmentId
-) -> Sending | None:
+async def _sending_of(services: Services, tenant: TenantId, environment: EnvironmentId) -> Sending | None:
     found = await environment_here(services, tenant, environment)
     return sending(services, found) if found else None

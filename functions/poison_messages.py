@@ -71,16 +71,16 @@ async def _owner(services: Services, queue: str, body: bytes) -> tuple[TenantId,
     try:
         text = body.decode()
         if queue == "hl7v2-messages":
-            accepted = await services.read_accepted(text)
+            accepted = await services.work.accepted(text)
             return accepted[0].tenant, accepted[0].environment
         if queue == "call-events":
             visit = await services.visit_index.find(str(json.loads(text)["visit"]))
             return visit.tenant, visit.environment
         if queue == "texts":
-            where = services.read_text(text).appointment
+            where = services.work.text_ref(text).appointment
             return where.tenant, where.environment
         if queue == "write-backs":
-            ref = services.read_visit(text)
+            ref = services.work.visit_ref(text)
             return ref.tenant, ref.environment
     except Exception:
         logger.exception("a poison message of queue %s does not say whose it is", queue)

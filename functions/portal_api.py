@@ -2,15 +2,16 @@
 
 from datetime import date, datetime, time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar
 
 import azure.functions as func
 
+from functions.web import portal_models as models
 from functions.web.door import door
 from functions.web.replies import json_reply
 from shared.domain.audit import AuditEntry
 from shared.domain.configuration import check, problems_of_connection, problems_of_operation
-from shared.domain.environment import EnvironmentId, EnvironmentKind
+from shared.domain.environment import Connection, EnvironmentId, EnvironmentKind, Operation
 from shared.domain.errors import NotFound, NotSignedIn, Refused
 from shared.domain.inbound import InboundMessage
 from shared.domain.join_link import LinkRole, token
@@ -24,11 +25,8 @@ from shared.flows.admit_tenant import admitted, pin_tenant
 from shared.hl7v2.signature import check_certificate
 from shared.wiring import Services
 
-if TYPE_CHECKING:
-    from functions.web import portal_models
-
 _MOST_BYTES = 256 * 1024
-Shape = TypeVar("Shape")
+Shape = TypeVar("Shape", bound=models.Model)
 
 
 def portal_api(services: Services) -> func.Blueprint:
@@ -53,12 +51,12 @@ def portal_api(services: Services) -> func.Blueprint:
             audit=services.audit_log(person.tenant),
         )
 
-    def checked_connection(shape: "portal_models.ConnectionIn") -> configure.Connection:
+    def checked_connection(shape: models.ConnectionIn) -> Connection:
         connection = shape.value()
         check(problems_of_connection(connection, private_hosts=services.settings.private_fhir_hosts))
         return connection
 
-    def checked_operation(shape: "portal_models.OperationIn") -> configure.Operation:
+    def checked_operation(shape: models.OperationIn) -> Operation:
         operation = shape.value()
         check(problems_of_operation(operation))
         return operation
@@ -68,7 +66,7 @@ def portal_api(services: Services) -> func.Blueprint:
     @door(signed_in)
     async def pin(req: func.HttpRequest, person: Person) -> func.HttpResponse:
         """Pin the caller's tenant to this stamp's geography, which the body repeats as a confirmation."""
-        wanted = _read(req, _models().TenantIn)
+        wanted = _read(req, models.TenantIn)
         tenant = await pin_tenant(
             person,
             confirmed=wanted.geography,
@@ -93,7 +91,7 @@ def portal_api(services: Services) -> func.Blueprint:
     @door(signed_in)
     async def create(req: func.HttpRequest, person: Person) -> func.HttpResponse:
         """A new environment as a draft."""
-        wanted = _read(req, _models().EnvironmentIn)
+        wanted = _read(req, models.EnvironmentIn)
         made = await configure.create_environment(
             EnvironmentId(services.new_id()),
             EnvironmentKind(wanted.kind),
@@ -102,7 +100,7 @@ def portal_api(services: Services) -> func.Blueprint:
             given=configuring(person),
             now=services.now(),
         )
-        return json_reply(_models().shown(made), HTTPStatus.CREATED)
+        return json_reply(models.shown(made), HTTPStatus.CREATED)
 
     @endpoints.function_name("api_list_environments")
     @endpoints.route("api/v1/environments", methods=["GET"])
@@ -110,7 +108,7 @@ def portal_api(services: Services) -> func.Blueprint:
     async def list_all(req: func.HttpRequest, person: Person) -> func.HttpResponse:
         """The environments the caller may see."""
         every = await configure.visible(configuring(person))
-        return json_reply({"environments": [_models().shown(one) for one in every]})
+        return json_reply({"environments": [models.shown(one) for one in every]})
 
     @endpoints.function_name("api_show_environment")
     @endpoints.route("api/v1/environments/{environment}", methods=["GET"])
@@ -119,7 +117,7 @@ def portal_api(services: Services) -> func.Blueprint:
         """One environment with the version to send back when changing it."""
         environment = await visible_environment(req, person)
         found = await services.environments_of(person.tenant).get(environment)
-        return json_reply(_models().shown(found.value, version=found.version))
+        return json_reply(models.shown(found.value, version=found.version))
 
     async def visible_environment(req: func.HttpRequest, person: Person) -> EnvironmentId:
         """The environment in the path when the caller may see it; NotFound otherwise."""
@@ -133,7 +131,7 @@ def portal_api(services: Services) -> func.Blueprint:
     @door(signed_in)
     async def change_connection(req: func.HttpRequest, person: Person) -> func.HttpResponse:
         """A new draft of the connection."""
-        wanted = _read(req, _models().ConnectionChange)
+        wanted = _read(req, models.ConnectionChange)
         changed = await configure.change_connection(
             EnvironmentId(req.route_params["environment"]),
             checked_connection(wanted.connection),
@@ -141,14 +139,14 @@ def portal_api(services: Services) -> func.Blueprint:
             given=configuring(person),
             now=services.now(),
         )
-        return json_reply(_models().shown(changed))
+        return json_reply(models.shown(changed))
 
     @endpoints.function_name("api_change_operation")
     @endpoints.route("api/v1/environments/{environment}/operation", methods=["PUT"])
     @door(signed_in)
     async def change_operation(req: func.HttpRequest, person: Person) -> func.HttpResponse:
         """A new operation, live at once."""
-        wanted = _read(req, _models().OperationChange)
+        wanted = _read(req, models.OperationChange)
         changed = await configure.change_operation(
             EnvironmentId(req.route_params["environment"]),
             checked_operation(wanted.operation),
@@ -156,21 +154,21 @@ def portal_api(services: Services) -> func.Blueprint:
             given=configuring(person),
             now=services.now(),
         )
-        return json_reply(_models().shown(changed))
+        return json_reply(models.shown(changed))
 
     @endpoints.function_name("api_add_certificate")
     @endpoints.route("api/v1/environments/{environment}/certificates", methods=["POST"])
     @door(signed_in)
     async def add_certificate(req: func.HttpRequest, person: Person) -> func.HttpResponse:
         """One more certificate that proves the sender of appointments."""
-        wanted = _read(req, _models().CertificateIn)
+        wanted = _read(req, models.CertificateIn)
         changed = await configure.add_certificate(
             EnvironmentId(req.route_params["environment"]),
             check_certificate(wanted.pem.encode(), now=services.now()),
             given=configuring(person),
             now=services.now(),
         )
-        return json_reply(_models().shown(changed), HTTPStatus.CREATED)
+        return json_reply(models.shown(changed), HTTPStatus.CREATED)
 
     @endpoints.function_name("api_submit")
     @endpoints.route("api/v1/environments/{environment}/submission", methods=["POST"])
@@ -183,14 +181,14 @@ def portal_api(services: Services) -> func.Blueprint:
             given=configuring(person),
             now=services.now(),
         )
-        return json_reply(_models().shown(waiting))
+        return json_reply(models.shown(waiting))
 
     @endpoints.function_name("api_decide")
     @endpoints.route("api/v1/environments/{environment}/decision", methods=["POST"])
     @door(signed_in)
     async def decide(req: func.HttpRequest, person: Person) -> func.HttpResponse:
         """The named approver approves or rejects what they saw."""
-        wanted = _read(req, _models().DecisionIn)
+        wanted = _read(req, models.DecisionIn)
         decided = await configure.decide(
             EnvironmentId(req.route_params["environment"]),
             approve=wanted.decision == "approve",
@@ -199,7 +197,7 @@ def portal_api(services: Services) -> func.Blueprint:
             given=configuring(person),
             now=services.now(),
         )
-        return json_reply(_models().shown(decided))
+        return json_reply(models.shown(decided))
 
     @endpoints.function_name("api_messages")
     @endpoints.route("api/v1/environments/{environment}/messages", methods=["GET"])
@@ -271,18 +269,11 @@ def portal_api(services: Services) -> func.Blueprint:
     return endpoints
 
 
-def _models() -> "portal_models":  # type: ignore[valid-type]
-    # pydantic costs a cold start a tenth of a second, and most starts are for patients or for Epic.
-    from functions.web import portal_models  # noqa: PLC0415
-
-    return portal_models
-
-
 def _read(req: func.HttpRequest, shape: type[Shape]) -> Shape:
     body = req.get_body()
     if len(body) > _MOST_BYTES:
         raise Refused({"": f"Send {_MOST_BYTES} bytes or fewer"})
-    return cast(Shape, _models().read(shape, body))
+    return models.read(shape, body)
 
 
 def _tenant(tenant: TenantId, name: str, geography: str) -> dict[str, str]:

@@ -46,9 +46,7 @@ def ticks(services: Services) -> func.Blueprint:
             stores = services.stores(due.tenant, due.environment)
             return Room(preparing(services, environment), stores.appointments)
 
-        count = await prepare_due_visits(
-            visits=services.plans.visits, room_of=room_of, now=services.now()
-        )
+        count = await prepare_due_visits(visits=services.plans.visits, room_of=room_of, now=services.now())
         _summary("visits prepared", count, timer)
 
     @triggers.function_name("judge_visits")

@@ -19,7 +19,7 @@ def write_backs(services: Services) -> func.Blueprint:
     @triggers.queue_trigger("message", queue_name="write-backs", connection="AzureWebJobsStorage")
     async def tell(message: func.QueueMessage) -> None:
         """Tell Epic what it is owed about one visit."""
-        ref = services.read_visit(message.get_body().decode())
+        ref = services.work.visit_ref(message.get_body().decode())
         environment = await environment_here(services, ref.tenant, ref.environment)
         if environment is None:
             return

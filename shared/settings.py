@@ -139,7 +139,9 @@ def _wrong(source: Mapping[str, str]) -> list[str]:
         try:
             _tenants(source["TENANTS"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            problems.append('TENANTS must be JSON like {"<tenant id>": {"name": "...", "home": "https://..."}}')
+            problems.append(
+                'TENANTS must be JSON like {"<tenant id>": {"name": "...", "home": "https://..."}}'
+            )
     return problems
 
 

@@ -73,9 +73,7 @@ def as_problem(
     return problem_reply(status, code, detail, errors=errors, headers=headers)
 
 
-def door(
-    guard: Guard[Who], *, worded: Worded = as_problem
-) -> Callable[[GuardedHandler[Who]], Handler]:
+def door(guard: Guard[Who], *, worded: Worded = as_problem) -> Callable[[GuardedHandler[Who]], Handler]:
     """Let `guard` say who is asking, then call the handler with the answer; `worded` words refusals."""
 
     def hang(handler: GuardedHandler[Who]) -> Handler:

@@ -1,7 +1,7 @@
 """The shapes of the portal's API: what may be sent, and what comes back."""
 
 from datetime import time, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -149,7 +149,8 @@ class OperationIn(Model):
             texts=self.texts.value(),
             meetings=self.meetings.value(),
             departments={
-                key: Department(about.name, about.phone, about.zone) for key, about in self.departments.items()
+                key: Department(about.name, about.phone, about.zone)
+                for key, about in self.departments.items()
             },
         )
 
@@ -180,7 +181,10 @@ class DecisionIn(Model):
     reason: str = ""
 
 
-def read(model: type[Model], body: bytes) -> Model:
+Shape = TypeVar("Shape", bound=Model)
+
+
+def read(model: type[Shape], body: bytes) -> Shape:
     """The body as `model`, or raise Refused with one sentence for each wrong field."""
     try:
         return model.model_validate_json(body or b"{}")

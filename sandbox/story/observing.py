@@ -16,9 +16,7 @@ class NotObserved(Exception):
     """A step that was not seen in time; the text says what was seen instead and where to look."""
 
 
-async def until(
-    look: Callable[[], Awaitable[T | None]], *, what: str, seconds: float, where: str
-) -> T:
+async def until(look: Callable[[], Awaitable[T | None]], *, what: str, seconds: float, where: str) -> T:
     """The first answer of `look` that is neither None nor empty, or raise NotObserved."""
     ends = time.monotonic() + seconds
     last: object = None

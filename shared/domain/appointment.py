@@ -139,9 +139,7 @@ def apply(
     patient_hash: str,
 ) -> Appointment:
     """`known` after `message`. The same object comes back when the message is old or was applied before."""
-    source = SourceVersion(
-        message.sent_at.replace(microsecond=0), message.event in ENDING, received_at
-    )
+    source = SourceVersion(message.sent_at.replace(microsecond=0), message.event in ENDING, received_at)
     if known is not None:
         same_second = known.source.sent_at == source.sent_at
         if source < known.source or (same_second and message.dedupe_key in known.same_second):

@@ -225,7 +225,9 @@ class Environment:
         self._must_await(by, content_hash)
         if not 5 <= len(reason.strip()) <= 500:
             raise Refused({"reason": "Enter what needs to change"})
-        return self._with(newest=_decided(self.newest, Stage.REJECTED, by=by, at=at, reason=reason), by=by, at=at)
+        return self._with(
+            newest=_decided(self.newest, Stage.REJECTED, by=by, at=at, reason=reason), by=by, at=at
+        )
 
     def redrafted(self, connection: Connection, *, by: Person, at: datetime) -> "Environment":
         """A new draft; an approved version stays live while it waits."""

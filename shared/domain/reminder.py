@@ -17,8 +17,6 @@ class Reminder:
     due_at: datetime
 
 
-
-
 def plan(appointment: Appointment, texts: Texts, *, now: datetime) -> tuple[Reminder, ...]:
     """The reminders still ahead of `appointment` at `now`."""
     if not texts.on or not appointment.takes_place or appointment.starts_at is None:

@@ -85,6 +85,9 @@ def _sighted(visit: Visit, sighting: Sighting, at: datetime) -> Visit:
 def _updated(stay: Stay, sighting: Sighting, at: datetime) -> Stay:
     if sighting.left:
         return replace(stay, left_at=min(filter(None, (stay.left_at, at))))
+    if stay.left_at is not None and at > stay.left_at:
+        # Graph also calls someone gone who was only inactive, and shows them again under the same id.
+        stay = replace(stay, left_at=None, told=False)
     if sighting.in_lobby:
         return replace(stay, waiting_since=min(filter(None, (stay.waiting_since, at))))
     return replace(stay, connected_at=min(filter(None, (stay.connected_at, at))))

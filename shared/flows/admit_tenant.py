@@ -39,7 +39,9 @@ async def pin_tenant(
     except NotFound:
         pass
     tenant = Tenant(person.tenant, name, geography, pinned_at=now, pinned_by=person.object_id)
-    await audit.write(AuditEntry(now, person.object_id, "pinned the tenant", "tenant", {"geography": geography}))
+    await audit.write(
+        AuditEntry(now, person.object_id, "pinned the tenant", "tenant", {"geography": geography})
+    )
     try:
         await tenants.create(tenant)
     except AlreadyThere:

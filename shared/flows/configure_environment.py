@@ -113,7 +113,13 @@ async def submit(
         raise Refused({"connection.fhir_base_url": _UNREACHABLE}) from away
     except TurnedDown as wrong:
         raise Refused({"connection.fhir_base_url": _NOT_FHIR}) from wrong
-    pinned = replace(connection, **endpoints)
+    pinned = replace(
+        connection,
+        authorize_url=endpoints["authorize_url"],
+        token_url=endpoints["token_url"],
+        issuer=endpoints["issuer"],
+        keys_url=endpoints["keys_url"],
+    )
     waiting = found.value.submitted(by=given.person, at=now, connection=pinned)
     await _audit(given, "asked for approval", environment, now, content=pinned.content_hash())
     await given.environments.save(waiting, seen=found.version)
@@ -175,5 +181,7 @@ async def visible(given: Configuring) -> list[Environment]:
         return every
     mine = [one for one in every if given.person.object_id in one.newest.connection.approvers]
     if not mine:
-        raise NotAllowed("ask an administrator of your organization to give you a role or name you as approver")
+        raise NotAllowed(
+            "ask an administrator of your organization to give you a role or name you as approver"
+        )
     return mine

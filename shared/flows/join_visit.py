@@ -46,9 +46,7 @@ async def look(
     except NotFound:
         visit = None
     meetings = environment.operation.meetings
-    open_window = window(
-        appointment, opens_before=meetings.opens_before, closes_after=meetings.closes_after
-    )
+    open_window = window(appointment, opens_before=meetings.opens_before, closes_after=meetings.closes_after)
     state = page_state(appointment, visit.value if visit else None, open_window, now=now)
     return Link(environment, appointment, visit, open_window, state)
 

@@ -266,6 +266,26 @@ class Queues(Protocol):
         ...
 
 
+class WaitingWork(Protocol):
+    """The other end of the queues: what their messages say."""
+
+    async def accepted(self, text: str) -> list[SealedMessage]:
+        """The messages that share one queue message; raise Refused when it is none of ours."""
+        ...
+
+    async def finished(self, text: str) -> None:
+        """Remove what waited elsewhere, once all messages of `text` are processed or parked."""
+        ...
+
+    async def observed(self, text: str) -> str | None:
+        """The notification that `observe` was given, or None when it was processed before."""
+        ...
+
+    async def observed_for_good(self, text: str) -> None: ...
+    def text_ref(self, text: str) -> NotificationRef: ...
+    def visit_ref(self, text: str) -> VisitRef: ...
+
+
 # --- keys ------------------------------------------------------------------------------------------------
 
 

@@ -110,9 +110,7 @@ async def _send(
     except TurnedDown as refusal:
         logger.info("a text was refused by the carrier with code %s", refusal.code)
         reason = f"{Held.REFUSED} ({refusal.code})"
-        return await _settle(
-            claimed, claimed.value.ended(NotificationState.FAILED, now, reason), given=given
-        )
+        return await _settle(claimed, claimed.value.ended(NotificationState.FAILED, now, reason), given=given)
     except MayHaveHappened:
         return await _settle(claimed, replace(claimed.value, state=NotificationState.UNKNOWN), given=given)
     return await _settle(claimed, claimed.value.accepted(now, carrier_id), given=given)
@@ -141,9 +139,7 @@ async def _hold(
     return NotificationState.HELD
 
 
-async def _left_behind(
-    found: Versioned[Notification], *, given: Sending, now: datetime
-) -> NotificationState:
+async def _left_behind(found: Versioned[Notification], *, given: Sending, now: datetime) -> NotificationState:
     """A claimed text seen again: still being sent, or its worker died and nobody knows what became of it."""
     claimed_at = found.value.claimed_at or now
     if now - claimed_at < _SENDING_TAKES_AT_MOST:

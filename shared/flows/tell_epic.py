@@ -42,14 +42,14 @@ async def tell_epic(visit: VisitRef, *, given: Telling, now: datetime) -> int:
         told += 1
 
 
-async def _tell(
-    found: Versioned[WriteBack], *, given: Telling, now: datetime
-) -> Versioned[WriteBack] | None:
+async def _tell(found: Versioned[WriteBack], *, given: Telling, now: datetime) -> Versioned[WriteBack] | None:
     """One fact; None when the rest of the visit has to wait."""
     row = found.value
     target = given.environment.connection.write_back
     if row.external_id is None or target is None:
-        reason = "no status service is configured" if target is None else "Epic's id for this person is not known"
+        reason = (
+            "no status service is configured" if target is None else "Epic's id for this person is not known"
+        )
         return await _saved(row.cannot_be_told(reason), found.version, given)
     if row.fact.kind not in target.statuses:
         return await _saved(row.cannot_be_told("no status value is configured"), found.version, given)
@@ -58,9 +58,7 @@ async def _tell(
     if claimed is None:
         return None  # another worker tells it
     try:
-        await given.status.tell(
-            given.environment, row.fact, session=row.session, external_id=row.external_id
-        )
+        await given.status.tell(given.environment, row.fact, session=row.session, external_id=row.external_id)
     except TryAgain as away:
         wait = retry_after(claimed.value.attempts, away.after)
         await _saved(claimed.value.failed("Epic was busy or away"), claimed.version, given)
