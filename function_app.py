@@ -1,7 +1,5 @@
 """Every way into the app, on one screen. The Functions host reads this file to learn what it may call."""
 
-import os
-
 import azure.functions as func
 
 from functions.appointment_messages import appointment_messages
@@ -19,12 +17,12 @@ from functions.static_files import static_files
 from functions.ticks import ticks
 from functions.visit_launch import visit_launch
 from functions.write_backs import write_backs
-from shared.settings import read_settings
+from shared.settings import settings_of_this_process
 from shared.telemetry import quiet_libraries
 from shared.wiring import real_services
 
 quiet_libraries()
-services = real_services(read_settings(os.environ))
+services = real_services(settings_of_this_process())
 
 # Anonymous for the platform, because the door of each function decides who enters; a test lists every way
 # in with its guard.

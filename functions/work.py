@@ -26,7 +26,7 @@ async def environment_here(
     try:
         admitted(tenant, allowed=services.settings.tenants, here=services.settings.public_base_url)
     except (NotAllowed, Misdirected):
-        logger.error("work for a tenant that does not live here was dropped")
+        logger.exception("work for a tenant that does not live here was dropped")
         return None
     found = await services.environments.find(environment)
     if found.tenant != tenant:

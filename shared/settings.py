@@ -1,6 +1,7 @@
 """Every setting of the app, read once from the mapping that is passed in; what is missing is named all at once."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -74,6 +75,11 @@ _REQUIRED = (
     "RECONCILE_TICK",
     "RETENTION_TICK",
 )
+
+
+def settings_of_this_process() -> Settings:
+    """The app settings that the Functions host put into the environment."""
+    return read_settings(os.environ)
 
 
 def read_settings(source: Mapping[str, str]) -> Settings:

@@ -1,7 +1,7 @@
 """A reminder: a plan to text a patient some time before a visit."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.domain.appointment import Appointment, AppointmentRef
 from shared.domain.environment import Texts

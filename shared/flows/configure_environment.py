@@ -15,7 +15,7 @@ from shared.domain.environment import (
     Operation,
     Stage,
 )
-from shared.domain.errors import NotAllowed, TryAgain, TurnedDown, Refused
+from shared.domain.errors import NotAllowed, Refused, TryAgain, TurnedDown
 from shared.domain.tenant import Person, Role
 from shared.domain.versioned import Versioned
 from shared.flows.ports import AuditLog, Environments, EpicSmart, Tenants

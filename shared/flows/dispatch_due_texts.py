@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from shared.domain.appointment import AppointmentRef
@@ -29,10 +30,9 @@ async def dispatch_due_texts(
         ref = NotificationRef(AppointmentRef(due.tenant, due.environment, due.key), due.slot)
         if due.slot.startswith(_REMINDER):
             planned = Notification(ref, NotificationKind.REMINDER, revision=0, planned_at=now)
-            try:
+            # There already when a tick before this one died between two steps.
+            with suppress(AlreadyThere):
                 await notifications_of(due).insert(planned)
-            except AlreadyThere:
-                pass  # a tick before this one died between two steps, or the text waited for morning
         await queues.text(ref)
         await reminders.done(due)
 

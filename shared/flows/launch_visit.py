@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.appointment import Appointment, AppointmentState
+from shared.domain.due import Due
 from shared.domain.environment import EnvironmentId, EpicClient, LiveEnvironment
 from shared.domain.errors import NotFound, OutOfStep, Refused, TryAgain, TurnedDown
 from shared.domain.launch import (
@@ -33,7 +34,6 @@ from shared.flows.ports import (
 )
 from shared.flows.prepare_visit import Preparing, visit_of, with_meeting
 from shared.flows.settle_appointment import PREPARE, put_link
-from shared.domain.due import Due
 
 logger = logging.getLogger(__name__)
 

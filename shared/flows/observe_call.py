@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -80,10 +81,9 @@ async def settle_visit(found: Versioned[Visit], *, given: Observing, now: dateti
     if visit.ended_at is not None:
         await _wind_up(visit, visit.ended_at, given=given, now=now)
     if visit.owed:
-        try:
+        # Whoever changed it meanwhile carries the debt on; the rows that exist are not written twice.
+        with suppress(OutOfStep):
             await given.stores.visits.save(visit.settled(), seen=found.version)
-        except OutOfStep:
-            pass  # whoever changed it carries the debt on; the rows that exist are not written twice
 
 
 async def _wind_up(visit: Visit, ended_at: datetime, *, given: Observing, now: datetime) -> None:

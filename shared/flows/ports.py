@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.appointment import Appointment, AppointmentRef
+from shared.domain.appointment import Appointment
 from shared.domain.audit import AuditEntry
 from shared.domain.due import Due
 from shared.domain.environment import Connection, Environment, EnvironmentId, EpicClient, LiveEnvironment

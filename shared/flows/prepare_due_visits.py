@@ -57,7 +57,7 @@ async def _prepare(due: Due, room: Room, *, now: datetime) -> None:
         await with_watch(found, given=room.preparing, now=now)
     except TurnedDown as refusal:
         # Asking again cannot help; a launch tries once more and tells the person who can act.
-        logger.error("a visit could not be prepared: %s", refusal.code or "refused")
+        logger.exception("a visit could not be prepared: %s", refusal.code or "refused")
 
 
 async def _renew(due: Due, room: Room, *, now: datetime) -> None:
@@ -83,4 +83,4 @@ async def _close(due: Due, room: Room) -> None:
         try:
             await room.preparing.meetings.close(visit.meeting, organizer=visit.organizer)
         except TurnedDown as refusal:
-            logger.error("chat could not be switched off after a visit: %s", refusal.code or "refused")
+            logger.exception("chat could not be switched off after a visit: %s", refusal.code or "refused")

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -119,10 +120,9 @@ async def _send(
 async def _settle(
     claimed: Versioned[Notification], after: Notification, *, given: Sending
 ) -> NotificationState:
-    try:
+    # The carrier's report may have been faster than its answer, and knows better.
+    with suppress(OutOfStep):
         await given.stores.notifications.save(after, seen=claimed.version)
-    except OutOfStep:
-        pass  # the carrier's report was faster than its answer, and knows better
     return after.state
 
 

@@ -1,5 +1,6 @@
 """Store everything that a change of an appointment sets off, so that a crash half-way is only a repeat."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -47,16 +48,14 @@ async def settle_appointment(found: Versioned[Appointment], *, given: Settling, 
 
     kind = KIND_OF_NEWS[appointment.owed]
     ref = NotificationRef(appointment.ref, slot_of_news(kind, appointment.revision))
-    try:
+    # There already after a crash: the text was planned, but may not have been queued.
+    with suppress(AlreadyThere):
         await given.stores.notifications.insert(Notification(ref, kind, appointment.revision, planned_at=now))
-    except AlreadyThere:
-        pass  # a repeat after a crash: the text is planned, but may not have been queued
     await given.queues.text(ref)
 
-    try:
+    # When a newer message took over, it took over what is owed as well.
+    with suppress(OutOfStep):
         await given.stores.appointments.save(appointment.settled(), seen=found.version)
-    except OutOfStep:
-        pass  # a newer message took over, with what is still owed
 
 
 async def put_link(appointment: Appointment, *, links: JoinLinkIndex, keys: Keys) -> str:

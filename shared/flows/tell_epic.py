@@ -65,7 +65,7 @@ async def _tell(found: Versioned[WriteBack], *, given: Telling, now: datetime) -
         await given.queues.tell(row.visit, after=wait.total_seconds())
         return None
     except TurnedDown as refusal:
-        logger.error("Epic refused fact %s of a visit with code %s", row.fact.sequence, refusal.code)
+        logger.exception("Epic refused fact %s of a visit with code %s", row.fact.sequence, refusal.code)
         return await _saved(claimed.value.refused(refusal.code or "refused"), claimed.version, given)
     return await _saved(claimed.value.told(now), claimed.version, given)
 
