@@ -70,9 +70,9 @@ class CannotDo(Exception):
 class Neighbours(Protocol):
     """The other services of the sandbox as the control room sees them."""
 
-    async def texts(self) -> list[Row]: ...
+    def texts(self) -> list[Row]: ...
 
-    async def meetings(self) -> list[Row]: ...
+    def meetings(self) -> list[Row]: ...
 
     def troubles(self) -> list[TroubleLine]: ...
 
@@ -126,11 +126,11 @@ class ControlRoom:
         ]
 
     async def page(self, request: Request) -> Response:
-        return await self._page(said=_SAID.get(request.query_params.get("done", ""), ""))
+        return self._page(said=_SAID.get(request.query_params.get("done", ""), ""))
 
     async def parts(self, request: Request) -> Response:
         """The parts of the page that change, as markup; the page's script puts them in place."""
-        values = await self._values()
+        values = self._values()
         return JSONResponse(
             {
                 "parts": {
@@ -152,7 +152,7 @@ class ControlRoom:
             role = LaunchRole(given.get("role", ""))
             url = desk.launch_url(given.get("csn", ""), role=role, person=given.get("person", ""))
         except (NotBooked, ValueError) as refusal:
-            return await self._page(error=f"The visit cannot be opened: {refusal}.", status=400)
+            return self._page(error=f"The visit cannot be opened: {refusal}.", status=400)
         return RedirectResponse(url, status_code=302, headers=HEADERS)
 
     async def file(self, request: Request) -> Response:
@@ -185,7 +185,7 @@ class ControlRoom:
             try:
                 await act(form)
             except (CannotDo, NotBooked) as refusal:
-                return await self._page(error=str(refusal), status=400, form=form if done == "book" else None)
+                return self._page(error=str(refusal), status=400, form=form if done == "book" else None)
             return RedirectResponse(f"/?{urlencode({'done': done})}", status_code=303, headers=HEADERS)
 
         return handler
@@ -273,13 +273,13 @@ class ControlRoom:
     def _desk(self, form: Form) -> tuple[Desk, str]:
         return desk_of(self._epic, form.get("instance", "")), form.get("csn", "")
 
-    async def _page(
+    def _page(
         self, *, error: str = "", said: str = "", status: int = 200, form: Form | None = None
     ) -> Response:
-        values = await self._values() | {"error": error, "said": said, "form": self._prefilled(form or {})}
+        values = self._values() | {"error": error, "said": said, "form": self._prefilled(form or {})}
         return HTMLResponse(self._templates.get_template("page.html").render(values), status, headers=HEADERS)
 
-    async def _values(self) -> dict[str, Any]:
+    def _values(self) -> dict[str, Any]:
         connected = [
             f"{name} ({instance.connected.app})"
             for name, instance in self._epic.instances.items()
@@ -289,11 +289,11 @@ class ControlRoom:
             "choices": choices(),
             "connected": ", ".join(connected),
             "visits": visit_cards(self._epic),
-            "meetings": meeting_cards(await self._neighbours.meetings()),
+            "meetings": meeting_cards(self._neighbours.meetings()),
             "messages": message_lines(self._epic),
             "waiting": unanswered(self._epic),
             "write_backs": write_back_lines(self._epic.write_backs),
-            "threads": threads(await self._neighbours.texts(), self._epic),
+            "threads": threads(self._neighbours.texts(), self._epic),
             "troubles": self._neighbours.troubles(),
         }
 

@@ -146,6 +146,7 @@ class MeetingCard:
     organizer: str
     co_organizers: str
     lobby: str
+    join_url: str
     people: tuple[PersonLine, ...]
 
 
@@ -312,6 +313,7 @@ def meeting_cards(meetings: Iterable[Row]) -> list[MeetingCard]:
             organizer=str(meeting["organizer"]),
             co_organizers=", ".join(str(one) for one in meeting.get("co_organizers") or ()),
             lobby=str(meeting.get("lobby") or "not set"),
+            join_url=_web_address(meeting.get("join_url")),
             people=tuple(_person_line(one) for one in meeting["participants"]),
         )
         for number, meeting in reversed(list(enumerate(meetings)))
@@ -331,6 +333,11 @@ def _person_line(one: Row) -> PersonLine:
         waiting=waiting,
         here=here,
     )
+
+
+def _web_address(text: object) -> str:
+    """`text` when it may stand in a link, otherwise nothing."""
+    return text if isinstance(text, str) and text.startswith(("http://", "https://")) else ""
 
 
 def is_waiting(state: str) -> bool:

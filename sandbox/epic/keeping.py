@@ -1,42 +1,41 @@
-"""Keeps Epic's schedule between runs of a sandbox that is told to keep: numbers are never given twice."""
+"""Keeps Epic's schedules in the state folder, so that a sandbox that starts again gives no number twice."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sandbox.epic.people import DEPARTMENTS, LANGUAGES, PATIENTS, PROVIDERS
-from sandbox.epic.schedule import Booking, Connection, Kind, Standing
-from sandbox.epic.state import EpicState, Instance
+from sandbox.epic.schedule import Booking, Connection, Kind, Schedule, Standing
 
 FILE = "epic-schedule.json"
 
 
-def keep(state: EpicState, state_dir: Path) -> None:
-    """Write both schedules down, whole or not at all."""
-    kept = {name: _instance_row(one) for name, one in state.instances.items()}
+def keep(schedules: Mapping[str, Schedule], state_dir: Path) -> None:
+    """Write the schedules down, whole or not at all."""
+    kept = {name: _schedule_row(one) for name, one in schedules.items()}
     fresh = state_dir / f"{FILE}.new"
     fresh.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     fresh.replace(state_dir / FILE)
 
 
-def recall(state: EpicState, state_dir: Path) -> None:
+def recall(schedules: Mapping[str, Schedule], state_dir: Path) -> None:
     """Read back what an earlier run kept, if one did."""
     file = state_dir / FILE
     if not file.exists():
         return
     for name, row in json.loads(file.read_text(encoding="utf-8")).items():
-        instance = state.instances[name]
-        instance.schedule.next_csn = row["next_csn"]
-        instance.next_control_id = row["next_control_id"]
-        instance.schedule.bookings = [_booking(one) for one in row["bookings"]]
+        schedule = schedules[name]
+        schedule.next_csn, schedule.next_message = row["next_csn"], row["next_message"]
+        schedule.bookings = [_booking(one) for one in row["bookings"]]
 
 
-def _instance_row(instance: Instance) -> dict[str, Any]:
+def _schedule_row(schedule: Schedule) -> dict[str, Any]:
     return {
-        "next_csn": instance.schedule.next_csn,
-        "next_control_id": instance.next_control_id,
-        "bookings": [_row(one) for one in instance.schedule.bookings],
+        "next_csn": schedule.next_csn,
+        "next_message": schedule.next_message,
+        "bookings": [_row(one) for one in schedule.bookings],
     }
 
 

@@ -132,6 +132,7 @@ class Schedule:
     """The appointment book of one instance. `next_csn` makes its numbers differ from the other's."""
 
     next_csn: int
+    next_message: int = 1
     bookings: list[Booking] = field(default_factory=list)
 
     def book(

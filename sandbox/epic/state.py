@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox.epic.hl7_sender import InterfaceEngine, Pause
 from sandbox.epic.hl7_signature import make_signer, signer_in
+from sandbox.epic.keeping import keep, recall
 from sandbox.epic.people import PATIENTS, PROVIDERS, PROXIES, Patient, Provider, Proxy, fhir_id
 from sandbox.epic.schedule import Booking, Connection, Schedule
 
@@ -202,7 +203,6 @@ class Instance:
     sign_ins: dict[str, SignIn] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
-    next_control_id: int = 1
     _signing_key: rsa.RSAPrivateKey | None = None
 
     @property
@@ -232,7 +232,8 @@ class Instance:
         return next(one for one in self.clients.values() if one.kind is kind)
 
     def new_control_id(self) -> str:
-        number, self.next_control_id = self.next_control_id, self.next_control_id + 1
+        number = self.schedule.next_message
+        self.schedule.next_message += 1
         return f"{'T' if self.name == 'test' else 'P'}{number:08d}"
 
     def reference(self, person: Person) -> str:
@@ -293,22 +294,24 @@ def new_state(
     http: httpx.AsyncClient,
     pause: Pause,
 ) -> EpicState:
-    """Two empty Epics below `url`. Signing keys are read from `state_dir`, or made there."""
+    """Two Epics below `url`. Signing keys and schedules are read from `state_dir`, or made there.
+
+    Numbers that a kept folder has seen are not given again: the connector may still know them.
+    """
     signer = signer_in(state_dir, now=clock())
     other = cache(lambda: make_signer("Someone else", now=clock()))
-    return EpicState(
-        instances={
-            name: _new_instance(
-                name,
-                url=url,
-                engine=InterfaceEngine(http=http, signer=signer, other=other, clock=clock, pause=pause),
-                first_csn=first_csn,
-            )
-            for name, first_csn in (("test", 10007057852), ("production", 30007057852))
-        },
-        http=http,
-        clock=clock,
-    )
+    instances = {
+        name: _new_instance(
+            name,
+            url=url,
+            engine=InterfaceEngine(http=http, signer=signer, other=other, clock=clock, pause=pause),
+            first_csn=first_csn,
+        )
+        for name, first_csn in (("test", 10007057852), ("production", 30007057852))
+    }
+    schedules = {name: one.schedule for name, one in instances.items()}
+    recall(schedules, state_dir)
+    return EpicState(instances, http=http, clock=clock, changed=lambda: keep(schedules, state_dir))
 
 
 def _new_instance(name: str, *, url: str, engine: InterfaceEngine, first_csn: int) -> Instance:

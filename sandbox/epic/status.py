@@ -59,6 +59,7 @@ def set_external_connection_status(
                 booking.provider_connection = status
             else:
                 booking.patient_connection = status
+        state.changed()
     except StatusRefused as refused:
         refusal = refused
     state.write_backs.append(

@@ -29,15 +29,16 @@ class FakeNeighbours:
     people: list[dict[str, Any]] = field(default_factory=list)
     made: list[Mapping[str, Any]] = field(default_factory=list)
 
-    async def texts(self) -> list[Row]:
+    def texts(self) -> list[Row]:
         return self.sent
 
-    async def meetings(self) -> list[Row]:
+    def meetings(self) -> list[Row]:
         return [
             {
                 "id": "meeting-1",
                 "organizer": "susan.carter@lamna.example",
                 "subject": "Video visit",
+                "join_url": f"{S}/teams/meet/1",
                 "lobby": "invited",
                 "co_organizers": [],
                 "participants": self.people,
@@ -244,6 +245,7 @@ async def test_people_join_wait_are_admitted_and_leave(room: Room) -> None:
     await room.submit("teams", meeting="meeting-1", act="leave", participant="0")
     gone = await room.page()
 
+    assert f'href="{S}/teams/meet/1"' in waiting
     assert 'value="admit"' in waiting
     assert 'value="admit"' not in inside
     assert 'value="leave"' in inside
