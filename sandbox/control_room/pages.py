@@ -49,6 +49,9 @@ _FILES = {
     "icon.svg": "image/svg+xml",
 }
 
+# What the page's script keeps fresh; each is a template of its own.
+_PARTS = ("connection", "schedule", "meetings", "messages", "write-backs", "phone", "trouble")
+
 # What the page says after each form.
 _SAID = {
     "book": "The visit is booked.",
@@ -137,7 +140,7 @@ class ControlRoom:
                     name: self._templates.from_string(
                         f'{{% import "_m.html" as m %}}{{% include "_{name.replace("-", "_")}.html" %}}'
                     ).render(values)
-                    for name in ("schedule", "meetings", "messages", "write-backs", "phone", "trouble")
+                    for name in _PARTS
                 },
                 "texts": sum(len(one.texts) for one in values["threads"]),
             },
