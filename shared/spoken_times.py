@@ -6,20 +6,7 @@ from zoneinfo import ZoneInfo
 # The languages patients are spoken to in, by their HTML code.
 SPOKEN = ("en", "es", "zh-Hant-TW")
 
-_NAMES = {
-    "en": "en",
-    "eng": "en",
-    "english": "en",
-    "es": "es",
-    "spa": "es",
-    "spanish": "es",
-    "zh": "zh-Hant-TW",
-    "chi": "zh-Hant-TW",
-    "zho": "zh-Hant-TW",
-    "cmn": "zh-Hant-TW",
-    "yue": "zh-Hant-TW",
-    "chinese": "zh-Hant-TW",
-}
+_NAMES = {"en": "en", "es": "es", "zh": "zh-Hant-TW"}
 
 # Clocks and the order of day and month follow the place as much as the language: Los Angeles reads 2:30 PM in
 # Spanish too, Madrid reads 14:30.
@@ -37,8 +24,11 @@ _DATE_PATTERNS = {
 
 
 def spoken_language(code: str) -> str | None:
-    """The language of ours behind a code of HL7v2, ISO 639 or a browser, such as `spa`, `es-MX` or `zh-TW`."""
-    return _NAMES.get(code.strip().lower().replace("_", "-").partition("-")[0])
+    """The language of ours behind a BCP 47 tag, such as `es-MX`; None when it is not one of ours.
+
+    All who read Chinese get the traditional characters: closer to them than English.
+    """
+    return _NAMES.get(code.strip().lower().partition("-")[0])
 
 
 def spoken_date(moment: datetime, zone: str, language: str) -> str:

@@ -10,6 +10,7 @@ const live = document.getElementById("live");
 const people = document.getElementById("people");
 const trouble = document.getElementById("trouble");
 const outcome = document.getElementById("outcome");
+const teams = document.getElementById("teams");
 const said = document.getElementById("said");
 const { people: names, words, sayings, outcomes, numbered, delayed, unwatched } = JSON.parse(
   document.getElementById("words").textContent,
@@ -51,7 +52,7 @@ function labels(participants) {
 
 function described(one) {
   if (!one.since || !words[`${one.presence}_since`]) return words[one.presence];
-  const since = new Date(one.since);
+  const since = new Date(one.since.replace(" ", "T"));
   const minutes = Math.floor((Date.now() - since) / 60_000);
   if (one.presence === "waiting" && minutes >= 1) return filled(words.waiting_for, { minutes });
   return filled(words[`${one.presence}_since`], { time: clock.format(since).replace(/[\u202f\u00a0]/g, " ") });
@@ -115,6 +116,10 @@ function show(facts) {
     announce([], facts.participants.filter((one) => one.presence !== "absent"));
   }
   shown = facts;
+  if (facts.meeting && teams.getAttribute("href") !== facts.meeting) {
+    teams.href = facts.meeting;
+    teams.parentElement.hidden = false;
+  }
   outcome.hidden = !facts.ended;
   if (facts.ended) {
     put(outcome, outcomes[facts.outcome] ?? "");
