@@ -1,7 +1,8 @@
 // Copy buttons. Each copies its `data-copy`, or the page's address when that is empty, and says so in words.
 
 for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
+  // Shown by this script only: without it the button could do nothing.
+  button.parentElement.hidden = false;
   button.addEventListener("click", () => copy(button));
 }
 
