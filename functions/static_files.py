@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -82,5 +83,5 @@ def _takes_gzip(accepted: str) -> bool:
     for offer in accepted.split(","):
         coding, _, weight = offer.strip().partition(";")
         if coding.strip().lower() in ("gzip", "*"):
-            return weight.replace(" ", "").rstrip("0").rstrip(".") != "q="
+            return not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight)
     return False

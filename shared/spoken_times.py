@@ -11,12 +11,10 @@ _NAMES = {"en": "en", "es": "es", "zh": "zh-Hant-TW"}
 # Clocks and the order of day and month follow the place as much as the language: Los Angeles reads 2:30 PM in
 # Spanish too, Madrid reads 14:30.
 _AMERICAN = ("America/", "US/", "Canada/", "Pacific/Honolulu")
-_EUROPEAN = ("Europe/", "Africa/", "Atlantic/")
 
 _DATE_PATTERNS = {
     "en_US": "EEEE, MMMM d",
     "en_GB": "EEEE d MMMM",
-    "en_001": "EEEE d MMMM",
     "es_US": "EEEE, d 'de' MMMM",
     "es": "EEEE, d 'de' MMMM",
     "zh_Hant_TW": "M月d日 EEEE",
@@ -99,7 +97,7 @@ def short_date(moment: datetime, zone: str, language: str) -> str:
     from babel.dates import format_datetime  # noqa: PLC0415 - as in spoken_date
 
     locale = _locale(zone, language)
-    pattern = {"en_US": "EEE MMM d", "en_GB": "EEE d MMM", "en_001": "EEE d MMM"}.get(locale, "d 'de' MMMM")
+    pattern = {"en_US": "EEE MMM d", "en_GB": "EEE d MMM"}.get(locale, "d 'de' MMMM")
     if language == "zh-Hant-TW":
         pattern = "M月d日EEE"
     return _plain(format_datetime(moment, pattern, tzinfo=ZoneInfo(zone), locale=locale))
@@ -112,13 +110,12 @@ def _changes_clocks(moment: datetime, clinic: ZoneInfo) -> bool:
 
 
 def _locale(zone: str, language: str) -> str:
+    american = zone.startswith(_AMERICAN)
     if language == "zh-Hant-TW":
         return "zh_Hant_TW"
     if language == "es":
-        return "es_US" if zone.startswith(_AMERICAN) else "es"
-    if zone.startswith(_AMERICAN):
-        return "en_US"
-    return "en_GB" if zone.startswith(_EUROPEAN) else "en_001"
+        return "es_US" if american else "es"
+    return "en_US" if american else "en_GB"
 
 
 def _plain(text: str) -> str:

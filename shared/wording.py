@@ -32,7 +32,7 @@ class PatientTexts:
         """The text of a `kind` of notification (`booked`, `changed`, `cancelled`, ...).
 
         With an organization of 20 characters, a link of 48 and a phone number of 12, the English texts fit one
-        segment of 160 characters.
+        segment of 160 characters in American and European zones.
         """
         speaking = spoken_language(language) or "en"
         words = _texts()[speaking]

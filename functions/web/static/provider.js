@@ -27,9 +27,8 @@ function language() {
   const own = document.documentElement.lang;
   // The page's own English and Spanish follow the clinic's country, and so does the clock here.
   const american = /^(America|US|Canada)\/|^Pacific\/Honolulu$/.test(live.dataset.zone);
-  const european = /^(Europe|Africa|Atlantic)\//.test(live.dataset.zone);
   if (own === "es") return american ? "es-US" : "es";
-  if (own === "en") return american ? "en-US" : european ? "en-GB" : "en-001";
+  if (own === "en") return american ? "en-US" : "en-GB";
   return own;
 }
 
