@@ -42,7 +42,8 @@ class DueIndex:
         """One call for each minute and shard concerned.
 
         Adding the same plan twice adds it once. One that is due already becomes due now, because the watermark
-        may have passed its own minute; added again in a later minute, it is found twice.
+        may have passed its own minute: added again later it is another plan, and whoever handles both finds the
+        work of the second one done.
         """
         filed: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
         for plan in plans:
@@ -108,7 +109,10 @@ def _in_order(plans: list[Due], now: datetime) -> list[Due]:
 
 
 def _key(plan: Due) -> tuple[str, str]:
-    row_key = joined(plan.tenant, plan.environment, plan.key, plan.slot)
+    # The moment is part of the name: planning again within a minute must not be undone by the `done` of the
+    # plan that is being handled.
+    moment_in_minute = f"{plan.due_at.astimezone(UTC):%S%f}"
+    row_key = joined(plan.tenant, plan.environment, plan.key, plan.slot, moment_in_minute)
     return joined(_minute(plan.due_at), shard_of(row_key, _SHARDS)), row_key
 
 
@@ -118,5 +122,5 @@ def _to_row(plan: Due) -> dict[str, Any]:
 
 
 def _from_row(row: Row) -> Due:
-    tenant, environment, key, slot = parted(row["RowKey"])
+    tenant, environment, key, slot, _ = parted(row["RowKey"])
     return Due(TenantId(tenant), EnvironmentId(environment), key, slot, moment(row["due_at"]))

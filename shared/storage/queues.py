@@ -12,9 +12,11 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
+from shared.domain.environment import EnvironmentId
 from shared.domain.errors import NotFound
 from shared.domain.inbound import SealedMessage
 from shared.domain.notification import NotificationRef
+from shared.domain.tenant import TenantId
 from shared.domain.visit import VisitRef
 from shared.storage.envelopes import (
     ENTRIES_TAKE,
@@ -76,11 +78,12 @@ def queue_service(
     return QueueServiceClient(address, credential=credential, **chosen)
 
 
-async def ensure_queues(service: QueueServiceClient) -> None:
+async def ensure_queues(service: QueueServiceClient, *, prefix: str = "") -> None:
     """Create the queues that are missing. One call when none is; harmless when several instances start."""
     with translated("queue"):
-        present = {queue.name async for queue in service.list_queues()}
-        missing = [name for name in (*QUEUE_NAMES, *POISON_QUEUE_NAMES) if name not in present]
+        present = {queue.name async for queue in service.list_queues(name_starts_with=prefix or None)}
+        wanted = [f"{prefix}{name}" for name in (*QUEUE_NAMES, *POISON_QUEUE_NAMES)]
+        missing = [name for name in wanted if name not in present]
         await asyncio.gather(*(_create(service, name) for name in missing))
 
 
@@ -92,30 +95,37 @@ async def _create(service: QueueServiceClient, name: str) -> None:
 
 
 class Queues:
-    """Puts work on the queues and reads what was put there. Sending is one storage call."""
+    """Puts work on the queues and reads what was put there. Sending is one storage call.
 
-    def __init__(self, service: QueueServiceClient, large: LargeMessages) -> None:
+    `prefix` comes before the names of the queues, for whoever shares a storage account with others.
+    """
+
+    def __init__(self, service: QueueServiceClient, large: LargeMessages, *, prefix: str = "") -> None:
         encoding = TextBase64EncodePolicy()
 
         def queue(name: str) -> QueueClient:
-            return service.get_queue_client(name, message_encode_policy=encoding)
+            return service.get_queue_client(f"{prefix}{name}", message_encode_policy=encoding)
 
         self._hl7v2_messages = queue(HL7V2_MESSAGES)
         self._texts = queue(TEXTS)
         self._write_backs = queue(WRITE_BACKS)
         self._call_events = queue(CALL_EVENTS)
         self._large = large
-        self._accepted = SharedSends(self._send_envelope, room=ENTRIES_TAKE, wait=_GATHER)
+        self._accepting: dict[tuple[TenantId, EnvironmentId], SharedSends] = {}
 
     async def accept(self, message: SealedMessage) -> None:
         """Return once the message is durable. Messages that wait at one moment share one storage call.
 
-        One too large for a queue message is stored in rows first: one more call for each 60 KiB.
+        Only messages of one environment do, so that an envelope which cannot be processed can be parked with
+        its owner. One too large for a queue message is stored in rows first: one more call for each 60 KiB.
         """
         entry = entry_of(message)
         if len(entry) > ENTRIES_TAKE:
             entry = entry_of(message, await self._large.put(message.tenant, message.sealed))
-        await self._accepted.send(entry)
+        whose = (message.tenant, message.environment)
+        if whose not in self._accepting:
+            self._accepting[whose] = SharedSends(self._send_envelope, room=ENTRIES_TAKE, wait=_GATHER)
+        await self._accepting[whose].send(entry)
 
     async def text(self, ref: NotificationRef, *, after: float = 0) -> None:
         """Have a text decided and sent after `after` seconds (at most 7 days)."""

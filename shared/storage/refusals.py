@@ -48,5 +48,5 @@ def _room_is_missing(answer: HttpResponseError) -> bool:
     code = getattr(answer, "error_code", None)
     name = str(getattr(code, "value", code) or "")
     return name in (*_TABLE_MISSING, *_QUEUE_MISSING) or any(
-        missing in str(answer.message) for missing in (*_TABLE_MISSING, *_QUEUE_MISSING)
+        missing in str(answer) for missing in (*_TABLE_MISSING, *_QUEUE_MISSING)
     )

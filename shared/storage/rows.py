@@ -9,7 +9,7 @@ from shared.domain.errors import Refused
 
 # A column takes 64 KiB, which is 32,768 characters; a row takes 1 MiB, of which other columns need a little.
 _COLUMN_TAKES = 30_000
-_ROW_TAKES = 450_000
+ROW_TAKES = 450_000
 
 
 def instant(moment: datetime | None) -> str:
@@ -37,7 +37,7 @@ def compact(value: object) -> str:
 
 def spread(name: str, text: str) -> dict[str, str]:
     """`text` as the column `name` and, when it is too long for one, as `name_1`, `name_2`, ..."""
-    if len(text) > _ROW_TAKES:
+    if len(text) > ROW_TAKES:
         raise Refused({"": "this is too large to be stored"})
     pieces = [text[at : at + _COLUMN_TAKES] for at in range(0, len(text), _COLUMN_TAKES)] or [""]
     return {name if number == 0 else f"{name}_{number}": piece for number, piece in enumerate(pieces)}

@@ -58,6 +58,7 @@ class Stamp:
         self._aliases = table(tables.ALIASES, "alias")
         self._inbound_messages = table(tables.INBOUND_MESSAGES, "message")
         self._parked_messages = table(tables.PARKED_MESSAGES, "parked message")
+        self._large_messages = LargeMessages(table(tables.LARGE_MESSAGES, "large message"))
         self._notifications = table(tables.NOTIFICATIONS, "text")
         self._opt_outs = table(tables.OPT_OUTS, "opt-out")
         self._visits = table(tables.VISITS, "visit")
@@ -76,7 +77,7 @@ class Stamp:
         self.visit_index = VisitIndex(self._visit_index)
         self.launches = LaunchIndex(table(tables.LAUNCHES, "launch"), seals)
         self.sessions = SessionIndex(table(tables.SESSIONS, "session"))
-        self.queues = Queues(queue_service, LargeMessages(table(tables.LARGE_MESSAGES, "large message")))
+        self.queues = Queues(queue_service, self._large_messages)
 
     async def ensure(self) -> None:
         """Create the tables and queues that are missing. Two calls when none is."""
@@ -99,7 +100,7 @@ class Stamp:
         return InboundMessages(self._inbound_messages, tenant, environment)
 
     def parked_messages(self, tenant: TenantId) -> ParkedMessages:
-        return ParkedMessages(self._parked_messages, tenant)
+        return ParkedMessages(self._parked_messages, self._large_messages, tenant)
 
     def notifications(self, tenant: TenantId, environment: EnvironmentId) -> Notifications:
         return Notifications(self._notifications, tenant, environment)

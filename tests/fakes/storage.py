@@ -33,6 +33,7 @@ from shared.domain.versioned import Versioned
 from shared.domain.visit import Visit, VisitRef
 from shared.domain.write_back import WriteBack
 from shared.flows.ports import EnvironmentStores, Plans
+from shared.storage.envelopes import parse_text_ref, parse_visit_ref, unpack
 from tests.fakes.keys import FakeDataKeys, FakeKeys, fake_seals
 
 T = TypeVar("T")
@@ -299,7 +300,7 @@ class FakeDueIndex:
     async def due(self, *, now: datetime) -> AsyncIterator[Due]:
         await self._steps.step(f"{self._name}.due")
         for plan in self.plans:
-            if plan.due_at <= now and _due_key(plan) in self.rows:
+            if plan.due_at <= now:
                 yield plan
 
     async def done(self, plan: Due) -> None:
@@ -308,8 +309,7 @@ class FakeDueIndex:
 
 
 def _due_key(plan: Due) -> tuple[datetime, str, str, str, str]:
-    minute = plan.due_at.replace(second=0, microsecond=0)
-    return minute, plan.tenant, plan.environment, plan.key, plan.slot
+    return plan.due_at, plan.tenant, plan.environment, plan.key, plan.slot
 
 
 class FakeNotifications:
@@ -525,6 +525,28 @@ class FakeQueues:
     async def observe(self, notification: str) -> None:
         await self._steps.step("queues.observe")
         self.call_events.append(notification)
+
+    # --- the other end: what the queues' functions do with the text of a message ---
+
+    async def accepted(self, text: str) -> list[SealedMessage]:
+        await self._steps.step("queues.accepted")
+        return [one for one in unpack(text) if isinstance(one, SealedMessage)]
+
+    async def finished(self, text: str) -> None:
+        await self._steps.step("queues.finished")
+
+    async def observed(self, text: str) -> str | None:
+        await self._steps.step("queues.observed")
+        return text
+
+    async def observed_for_good(self, text: str) -> None:
+        await self._steps.step("queues.observed_for_good")
+
+    def text_ref(self, text: str) -> NotificationRef:
+        return parse_text_ref(text)
+
+    def visit_ref(self, text: str) -> VisitRef:
+        return parse_visit_ref(text)
 
     def take_texts(self) -> list[NotificationRef]:
         """The texts that wait, which no longer wait afterwards."""
