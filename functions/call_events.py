@@ -41,7 +41,7 @@ def call_events(services: Services) -> func.Blueprint:
             content = json.loads(body) if len(body) <= _MOST_BYTES else {}
             items = content.get("value", []) if isinstance(content, dict) else []
             tokens = content.get("validationTokens", []) if isinstance(content, dict) else []
-        except ValueError:
+        except (ValueError, RecursionError):
             raise NotSignedIn("not a notification") from None
         ours = []
         for item in items if isinstance(items, list) else []:

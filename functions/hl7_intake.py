@@ -3,6 +3,7 @@
 import gzip
 import io
 import logging
+import zlib
 from http import HTTPStatus
 
 import azure.functions as func
@@ -120,6 +121,6 @@ def _decompressed(raw: bytes, encoding: str) -> bytes | None:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as unpacked:
             body = unpacked.read(MOST_BYTES + 1)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return b""  # not gzip after all: refused below as "not HL7"
     return body if len(body) <= MOST_BYTES else None

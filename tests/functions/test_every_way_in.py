@@ -1,0 +1,88 @@
+"""Every way into the app, on one screen: adding one without choosing who guards it fails here."""
+
+import inspect
+import runpy
+from pathlib import Path
+
+import azure.functions as func
+import pytest
+
+from tests.fakes.hospital import SETTINGS, Hospital
+
+HTTP = {
+    "hl7_intake": "known_environment",
+    "begin_launch": "anyone",
+    "finish_launch": "anyone",
+    "patient_page": "link_holder",
+    "join_visit": "link_holder",
+    "waiting_page": "link_holder",
+    "provider_page": "in_visit",
+    "provider_live": "in_visit",
+    "call_events": "graph",
+    "call_event_lifecycle": "graph",
+    "api_pin_tenant": "signed_in",
+    "api_show_tenant": "signed_in",
+    "api_create_environment": "signed_in",
+    "api_list_environments": "signed_in",
+    "api_show_environment": "signed_in",
+    "api_change_connection": "signed_in",
+    "api_change_operation": "signed_in",
+    "api_add_certificate": "signed_in",
+    "api_submit": "signed_in",
+    "api_decide": "signed_in",
+    "api_messages": "signed_in",
+    "api_appointment": "signed_in",
+    "api_audit": "signed_in",
+    "published_keys": "anyone",
+    "health_live": "anyone",
+    "health_ready": "anyone",
+    "home_page": "anyone",
+    "static_file": "anyone",
+}
+
+# Work that only Azure itself can hand over: queues and timers have no guard.
+INSIDE = {
+    "record_appointments",
+    "send_text",
+    "note_delivery",
+    "observe_call",
+    "tell_epic",
+    "park_appointment_message",
+    "park_text",
+    "park_delivery_report",
+    "park_call_event",
+    "park_write_back",
+    "dispatch_due_texts",
+    "prepare_due_visits",
+    "judge_visits",
+    "forget_people",
+}
+
+
+def test_every_way_in_and_who_guards_it() -> None:
+    functions = Hospital().app.functions
+    guards = {
+        name: function.guard.__name__ for name, function in functions.items() if hasattr(function, "guard")
+    }
+
+    assert guards == HTTP
+    assert functions.keys() - guards.keys() == INSIDE
+
+
+def test_every_way_in_is_async() -> None:
+    # The host awaits only what it can see is a coroutine function.
+    assert all(inspect.iscoroutinefunction(function) for function in Hospital().app.functions.values())
+
+
+def test_every_handler_takes_what_the_host_hands_over_and_no_more() -> None:
+    for name, function in Hospital().app.functions.items():
+        assert len(inspect.signature(function).parameters) == 1, name
+
+
+def test_the_deployed_app_has_exactly_these_ways_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    deployed = runpy.run_path(str(Path(__file__).parents[2] / "function_app.py"))["app"]
+
+    assert isinstance(deployed, func.FunctionApp)
+    assert {one.get_function_name() for one in deployed.get_functions()} == HTTP.keys() | INSIDE
