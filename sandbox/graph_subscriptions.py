@@ -71,7 +71,8 @@ class GraphSubscriptions:
 
     def _alive(self) -> list[Subscription]:
         now = self.door.world.now()
-        self.all = {id: one for id, one in self.all.items() if one.expires_at > now}
+        for lapsed in [id for id, one in self.all.items() if one.expires_at <= now]:
+            del self.all[lapsed]
         return list(self.all.values())
 
     async def _create(self, request: Request, caller: Caller) -> Response:
