@@ -355,12 +355,13 @@ class TestInboundMessages:
         self, stamp: Stores, tenant: TenantId, environment: EnvironmentId
     ) -> None:
         messages = stamp.inbound_messages(tenant, environment)
-        for number in range(12):
+        # Enough of them that each partition holds more than are asked for.
+        for number in range(60):
             await messages.record(message(f"m-{number}", minutes=number))
 
         newest = await messages.newest(5)
 
-        assert newest == [message(f"m-{number}", minutes=number) for number in (11, 10, 9, 8, 7)]
+        assert newest == [message(f"m-{number}", minutes=number) for number in (59, 58, 57, 56, 55)]
         assert await stamp.inbound_messages(THEIRS, environment).newest(5) == []
 
 
