@@ -195,6 +195,10 @@ def _run(
             options.ready_file,
             ready_facts(app=app, sandbox=sandbox, state=state.folder, sandbox_facts=facts, prepared=prepared),
         )
+    if status != 0:
+        say(
+            f"What each program wrote is in {state.logs}; what happened between them is at {sandbox}/api/event-log."
+        )
     if options.exit:
         return status
     if status != 0 and options.no_story:
@@ -274,6 +278,7 @@ def _play(
 ) -> int:
     """Play the story, or prepare its environment only, with its lines shown as they come. Its exit status."""
     command: list[str | Path] = [VENV_PYTHON, "-m", "sandbox.story", "--app", app, "--sandbox", sandbox]
+    # It looks into storage at the end, to see that nothing of the patient is left.
     command += ["--state-dir", state.folder, "--storage", storage]
     command += ["--prepare-only"] if options.no_story else []
     for name in options.trouble:
@@ -347,7 +352,7 @@ def _answers(address: str) -> bool:
 def _show_addresses(state: State, *, app: str, sandbox: str, patient_link: str | None) -> None:
     say("")
     say(f"  Control room   {sandbox}/")
-    say(f"  Portal         {app}/portal")
+    say(f"  Portal         {app}/")
     say(f"  Patient link   {patient_link or 'none: no visit was booked'}")
     say(f"  App health     {app}/health/ready")
     say(f"  Logs           {state.logs}")
