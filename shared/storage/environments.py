@@ -16,7 +16,7 @@ from shared.storage.environment_rows import columns, environment_of
 from shared.storage.keys import joined, shard_of
 from shared.storage.rows import compact, gathered, instant
 from shared.storage.seals import Seals
-from shared.storage.tables import AFTER, Row, Table, creating, replacing, version_of
+from shared.storage.tables import AFTER, Operation, Row, Table, creating, replacing, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -58,20 +58,18 @@ class Environments:
             if (await self._index.get(*_index_key(environment.id)))["tenant"] != self._tenant:
                 raise
         content = await self._columns(environment)
-        await self._table.together(
-            [creating(self._now(environment, content)), self._ever(environment, content)]
-        )
+        await self._table.together([creating(self._now(environment, content)), self._ever(environment)])
 
     async def save(self, environment: Environment, *, seen: str) -> None:
         """Raise OutOfStep when it changed since `seen`. One call, which also writes the history row."""
         self._must_own(environment)
         content = await self._columns(environment)
         await self._table.together(
-            [replacing(self._now(environment, content), seen), self._ever(environment, content)]
+            [replacing(self._now(environment, content), seen), self._ever(environment)]
         )
 
     async def history(self, environment: EnvironmentId) -> list[Environment]:
-        """Every version that was ever saved, the first one first."""
+        """Every version that was ever saved, the first one first, without the numbers it allowed to text."""
         prefix = joined(_EVER, environment)
         rows = self._table.rows(joined(self._tenant), low=f"{prefix}|", high=prefix + AFTER)
         return [await self._from_row(row) async for row in rows]
@@ -84,9 +82,11 @@ class Environments:
         keys = {"PartitionKey": joined(self._tenant), "RowKey": joined(_NOW, environment.id)}
         return {**keys, **content}
 
-    def _ever(self, environment: Environment, content: dict[str, object]) -> tuple[str, dict[str, object]]:
+    def _ever(self, environment: Environment) -> Operation:
         name = joined(_EVER, environment.id, instant(environment.changed_at), uuid4().hex)
-        return ("create", {"PartitionKey": joined(self._tenant), "RowKey": name, **content})
+        # History is kept for good; numbers are kept for as long as the environment lists them.
+        kept = columns(environment, only_numbers="")
+        return creating({"PartitionKey": joined(self._tenant), "RowKey": name, **kept})
 
     async def _columns(self, environment: Environment) -> dict[str, object]:
         numbers = environment.operation.texts.only_numbers

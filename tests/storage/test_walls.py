@@ -195,7 +195,7 @@ class TestMemoryOfEnvironments:
             await stamp.environment_index.find(environment)
             assert len(requests.made) == 1
 
-    async def test_every_version_that_was_saved_is_kept(
+    async def test_every_version_that_was_saved_is_kept_without_the_numbers_it_allowed(
         self, in_azure: Stamp, tenant: TenantId, environment: EnvironmentId
     ) -> None:
         environments, first = in_azure.environments(tenant), an_environment(tenant, environment)
@@ -203,8 +203,25 @@ class TestMemoryOfEnvironments:
         second = replace(first, operation_version=2, changed_at=NOW + timedelta(minutes=1))
         await environments.save(second, seen=(await environments.get(environment)).version)
 
-        assert await environments.history(environment) == [first, second]
+        history = await environments.history(environment)
+        assert [one.operation_version for one in history] == [1, 2]
+        assert [one.newest for one in history] == [first.newest, second.newest]
+        assert [one.operation.texts.only_numbers for one in history] == [(), ()]
         assert await environments.all() == [second]
+
+    async def test_a_number_taken_off_the_list_is_nowhere_any_more(
+        self, in_azure: Stamp, azurite: str, tenant: TenantId, environment: EnvironmentId
+    ) -> None:
+        environments, ours = in_azure.environments(tenant), an_environment(tenant, environment)
+        await environments.create(ours)
+        operation = replace(ours.operation, texts=replace(ours.operation.texts, only_numbers=()))
+        seen = await environments.get(environment)
+        await environments.save(replace(ours, operation=operation), seen=seen.version)
+
+        rows = [row for row in await raw_rows(azurite) if tenant in row]
+
+        assert len(rows) == 4
+        assert [row for row in rows if "sealed.1." in row] == []
 
 
 class TestCalls:
