@@ -23,6 +23,7 @@ from sandbox.graph_calls import GraphCalls
 from sandbox.graph_meetings import GraphMeetings
 from sandbox.graph_notifications import GraphNotifications
 from sandbox.graph_subscriptions import GraphSubscriptions
+from sandbox.keeping import Keeping, KeepingAfterChanges
 from sandbox.key_vault import KeyVault
 from sandbox.neighbours import SandboxNeighbours
 from sandbox.open_api import OpenApi
@@ -104,13 +105,18 @@ def build(world: World) -> Sandbox:
     ]
     tls_routes: list[BaseRoute] = [stylesheet(), *vault.routes(), *entra.routes(), *pages.routes("")]
     _write_facts(world, epic)
+    http_app = _troubled(world, http_routes, lambda path: _SERVICES.get(path.split("/")[1]))
+    if world.keep:
+        keeping = Keeping(world.state_dir, teams, subscriptions, communication, numbers)
+        keeping.recall()
+        http_app = KeepingAfterChanges(http_app, keeping.keep)
     return Sandbox(
         world,
         epic,
         teams,
         events,
         tokens,
-        http_app=_troubled(world, http_routes, lambda path: _SERVICES.get(path.split("/")[1])),
+        http_app=http_app,
         tls_app=_troubled(world, tls_routes, _behind_tls),
     )
 

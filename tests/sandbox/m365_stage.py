@@ -219,6 +219,8 @@ async def stage(state_dir: Path, *, keep: bool = False) -> AsyncIterator[Stage]:
         pause=pause,
         client=httpx.AsyncClient(transport=httpx.MockTransport(app)),
     )
+    if keep:
+        world.recall_secrets()
     sandbox = build(world)
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.http_app), base_url=S) as browser,
