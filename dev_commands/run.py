@@ -196,9 +196,7 @@ def _run(
             ready_facts(app=app, sandbox=sandbox, state=state.folder, sandbox_facts=facts, prepared=prepared),
         )
     if status != 0:
-        say(
-            f"What each program wrote is in {state.logs}; what happened between them is at {sandbox}/api/event-log."
-        )
+        say(f"What each program wrote is in {state.logs}.")
     if options.exit:
         return status
     if status != 0 and options.no_story:
@@ -355,6 +353,7 @@ def _show_addresses(state: State, *, app: str, sandbox: str, patient_link: str |
     say(f"  Portal         {app}/")
     say(f"  Patient link   {patient_link or 'none: no visit was booked'}")
     say(f"  App health     {app}/health/ready")
+    say(f"  What happened  {sandbox}/api/event-log")
     say(f"  Logs           {state.logs}")
     say("")
     say("Running. Ctrl-C stops everything.")
