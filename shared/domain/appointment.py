@@ -147,9 +147,20 @@ def apply(
 
     fresh = _fresh(known, message, ref=ref, source=source, patient_hash=patient_hash)
     news = _news(known, fresh)
-    if news is None:
-        return fresh
-    return replace(fresh, revision=fresh.revision + 1, owed=_still_owed(known, news))
+    if news is not None:
+        fresh = replace(fresh, revision=fresh.revision + 1, owed=_still_owed(known, news))
+    return fresh.forgotten(received_at) if _nobody_will_hear(known, fresh) else fresh
+
+
+def _nobody_will_hear(known: Appointment | None, after: Appointment) -> bool:
+    """Whether nothing of a person may be kept: nothing is owed, so that no plan to forget them follows.
+
+    True for what is not by video or cancelled when first heard of, for a booking that ended before anyone was
+    told, and for what comes after the people were forgotten, such as the check-out after a visit.
+    """
+    if after.owed is not None:
+        return False
+    return known is None or known.owed is not None or known.forgotten_at is not None
 
 
 def _fresh(
@@ -191,7 +202,6 @@ def _fresh(
         revision=known.revision if known else 0,
         owed=known.owed if known else None,
         link_generation=known.link_generation if known else 1,
-        forgotten_at=None if message.phone else (known.forgotten_at if known else None),
     )
 
 

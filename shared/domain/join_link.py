@@ -83,6 +83,6 @@ def page_state(
         return PageState.IN_PERSON
     if open_window is None or appointment.starts_at is None or now < open_window.opens_at:
         return PageState.EARLY
-    if now > open_window.closes_at or (visit is not None and visit.ended_at is not None):
+    if now > open_window.closes_at or (visit is not None and visit.over(appointment.starts_at)):
         return PageState.ENDED
     return PageState.LATE if now > appointment.starts_at + LATE_AFTER else PageState.READY

@@ -14,16 +14,16 @@ NEVER_STARTED_KEEPS = timedelta(hours=4)
 
 def forget_at(
     appointment: Appointment, visit: Visit | None, *, linger: timedelta, texts_settled: bool
-) -> datetime | None:
-    """The moment from which nothing of a person may be kept with `appointment`; None while that is open.
+) -> datetime:
+    """The moment from which nothing of a person may be kept with `appointment`, as far as it is known today.
 
     `texts_settled`: no text about it is waiting to go or waiting for the carrier's report.
     """
     if appointment.state is not AppointmentState.BOOKED or not appointment.by_video:
         changed_at = appointment.source.received_at
         return changed_at if texts_settled else changed_at + CANCELLED_KEEPS
-    if visit is not None and visit.ended_at is not None:
+    if visit is not None and visit.ended_at is not None and visit.over(appointment.starts_at):
         return visit.ended_at + linger
     if appointment.ends_at is None:
-        return None
+        return appointment.source.received_at + CANCELLED_KEEPS
     return appointment.ends_at + NEVER_STARTED_KEEPS

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.environment import EnvironmentId
@@ -70,6 +70,10 @@ class ExternalId:
     type: str = ""
 
 
+# Visits are prepared an hour ahead; nobody holds one earlier.
+_EARLY = timedelta(minutes=60)
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A visit. Its organizer never changes, because another organizer would mean another meeting."""
@@ -97,6 +101,17 @@ class Visit:
 
     def participant(self, name: str) -> Participant | None:
         return next((one for one in self.participants if one.id == name), None)
+
+    def over(self, starts_at: datetime | None) -> bool:
+        """Whether the call of a visit at `starts_at` has ended.
+
+        A call that ended before that was for an earlier time of a visit that has moved, or somebody looked in:
+        only when patient and provider met shortly before the time was it the visit itself.
+        """
+        if self.ended_at is None or starts_at is None:
+            return self.ended_at is not None
+        met_early = _EARLY if self.outcome is Outcome.HELD else timedelta()
+        return self.ended_at >= starts_at - met_early
 
     def settled(self) -> "Visit":
         """The same visit once every fact it owes has a row of its own."""

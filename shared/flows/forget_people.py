@@ -1,7 +1,7 @@
 """Erase what leads to a person once an appointment is over, and put the count into the audit chain first."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -45,7 +45,17 @@ async def forget_people(
         if again != due.due_at:
             await forgetting.done(due)
 
-    return await each(forgetting.due(now=now), one, what="appointment to forget", log=logger)
+    return await each(_apart(forgetting.due(now=now)), one, what="appointment to forget", log=logger)
+
+
+async def _apart(plans: AsyncIterator[Due]) -> AsyncIterator[Due]:
+    """One plan for each appointment: two at once would erase it twice. The others wait for the next tick."""
+    seen: set[tuple[str, str, str]] = set()
+    async for due in plans:
+        place = (due.tenant, due.environment, due.key)
+        if place not in seen:
+            seen.add(place)
+            yield due
 
 
 async def _forget(key: str, purging: Purging, *, now: datetime) -> datetime | None:
@@ -56,8 +66,6 @@ async def _forget(key: str, purging: Purging, *, now: datetime) -> datetime | No
         return None
     visit = await _visit(key, purging)
     at = await _time(found.value, visit.value if visit else None, purging)
-    if at is None:
-        return None
     if at > now:
         return at
     if visit is not None and await _facts_open(visit.value, purging):
@@ -67,7 +75,7 @@ async def _forget(key: str, purging: Purging, *, now: datetime) -> datetime | No
     return None
 
 
-async def _time(appointment: Appointment, visit: Visit | None, purging: Purging) -> datetime | None:
+async def _time(appointment: Appointment, visit: Visit | None, purging: Purging) -> datetime:
     texts = await purging.stores.notifications.of_appointment(appointment.ref.key)
     linger = purging.environment.operation.meetings.linger
     settled = appointment.owed is None and all(text.settled for text in texts)

@@ -79,7 +79,7 @@ async def _close(due: Due, room: Room) -> None:
         visit = (await room.preparing.visits.get(due.key)).value
     except NotFound:
         return
-    if visit.meeting is not None and visit.ended_at is not None:
+    if visit.meeting is not None and visit.over(visit.starts_at):
         try:
             await room.preparing.meetings.close(visit.meeting, organizer=visit.organizer)
         except TurnedDown as refusal:

@@ -7,6 +7,7 @@ from shared.domain.appointment import Appointment
 from shared.domain.environment import LiveEnvironment
 from shared.domain.errors import AlreadyThere, NotFound, OutOfStep, TryAgain, TurnedDown
 from shared.domain.organizer import organizer_of
+from shared.domain.outcome import Outcome
 from shared.domain.versioned import Versioned
 from shared.domain.visit import ExternalId, Visit, VisitRef
 from shared.flows.ports import CallEvents, TeamsMeetings, Visits
@@ -109,6 +110,9 @@ def _wanted(visit: Visit, appointment: Appointment, provider: str | None) -> Vis
     if provider and provider != visit.organizer:
         invited = invited | {provider}
     starts_at = appointment.starts_at or visit.starts_at
+    if starts_at != visit.starts_at and visit.ended_at is not None:
+        # What ended was the call at the earlier time.
+        visit = replace(visit, ended_at=None, outcome=Outcome.NOT_KNOWN)
     return replace(
         visit,
         session=appointment.csn,

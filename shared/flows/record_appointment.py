@@ -115,10 +115,15 @@ async def _key_of(read: SchedulingMessage, patient_hash: str, stores: Environmen
 async def _known_by_another_id(
     known: dict[str, str], patient_hash: str, stores: EnvironmentStores
 ) -> str | None:
-    """An appointment of the same patient: SCH-1 is a constant at some sites and proves nothing alone."""
+    """An appointment of the same patient: SCH-1 is a constant at some sites and proves nothing alone.
+
+    Nor does an appointment whose patient was forgotten: it can no longer be told whose it was.
+    """
     for key in dict.fromkeys(known.values()):
         found = await _found(stores, key)
-        if found is not None and found.value.patient_hash in ("", patient_hash):
+        if found is None or found.value.forgotten_at is not None:
+            continue
+        if found.value.patient_hash in ("", patient_hash):
             return key
     return None
 
