@@ -19,7 +19,7 @@ _ROLES_OF_ORGANIZERS = ("coorganizer",)
 
 
 class State(StrEnum):
-    WAITING = "in the lobby"
+    WAITING = "lobby"
     CONNECTED = "connected"
     LEFT = "left"
 

@@ -66,7 +66,7 @@ async def test_whoever_waits_goes_on_waiting_when_the_call_ends(m365: Stage) -> 
     waiting = await state_of(m365, guest)
     await m365.teams(meeting, "end")
 
-    assert waiting == "in the lobby"
+    assert waiting == "lobby"
     assert await state_of(m365, guest) == "left"
 
 
