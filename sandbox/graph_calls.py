@@ -9,7 +9,8 @@ from starlette.routing import Route
 
 from sandbox.graph import ROOT, Caller, GraphDoor, GraphRefused, written
 from sandbox.graph_meetings import ONE, GraphMeetings
-from sandbox.teams import Call, Meeting, Participant, Teams
+from sandbox.teams import Teams
+from sandbox.teams_meeting import Call, Meeting, Participant
 from sandbox.world import Row
 
 _ARTIFACTS = ("OnlineMeetingArtifact.Read.All",)

@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.graph import ROOT, Caller, GraphDoor, GraphRefused, body_of, moment, written
-from sandbox.teams import Meeting, Teams
+from sandbox.teams import Teams
+from sandbox.teams_meeting import Meeting
 from sandbox.world import Row, User, user_by_oid
 
 READ = ("OnlineMeetings.Read.All", "OnlineMeetings.ReadWrite.All")

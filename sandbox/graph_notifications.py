@@ -10,7 +10,7 @@ from sandbox.graph import written
 from sandbox.graph_calls import identity_set
 from sandbox.graph_certificates import encrypted_content
 from sandbox.graph_subscriptions import GraphSubscriptions, Subscription
-from sandbox.teams import CallEvent, EventKind, Meeting, Participant
+from sandbox.teams_meeting import CallEvent, EventKind, Meeting, Participant
 from sandbox.trouble import Service
 from sandbox.world import Row, World
 

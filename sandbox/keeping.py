@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.communication import Communication
 from sandbox.graph_subscriptions import GraphSubscriptions, Subscription
 from sandbox.phone_numbers import PhoneNumbers
-from sandbox.teams import Meeting, Teams
+from sandbox.teams import Teams
+from sandbox.teams_meeting import Meeting
 from sandbox.world import Row, user_by_oid
 
 FILE = "microsoft.json"

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from starlette.routing import Route
 
 from sandbox.contract_check import read_contract
 from sandbox.entra_tokens import BadToken, EntraTokens
+from sandbox.key_vault_secrets import Secret, VaultRefused, Version, keep, recall
 from sandbox.world import TENANT, Row, World
 
 _CONTRACT = read_contract("key_vault")
@@ -28,35 +28,6 @@ _FILE = "key-vault.json"
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-class VaultRefused(Exception):
-    """An error as Key Vault words it; `inner` is the code inside the code."""
-
-    def __init__(self, status: int, code: str, text: str, *, inner: str = "") -> None:
-        super().__init__(text)
-        self.status, self.code, self.inner = status, code, inner
-
-
-@dataclass(slots=True)
-class Version:
-    """One version of a secret."""
-
-    version: str
-    value: str
-    created: int
-    updated: int
-    attributes: Row = field(default_factory=dict)
-    tags: dict[str, str] | None = None
-    content_type: str | None = None
-
-
-@dataclass(slots=True)
-class Secret:
-    """All versions, oldest first. `deleted_at` is set while it can be recovered."""
-
-    versions: list[Version] = field(default_factory=list)
-    deleted_at: int | None = None
-
-
 class KeyVault:
     """One vault. With `world.keep` it is read from the state folder and written there after each change."""
 
@@ -66,7 +37,7 @@ class KeyVault:
         self._secrets: dict[str, Secret] = {}
         self._file: Path | None = world.state_dir / _FILE if world.keep else None
         if self._file and self._file.is_file():
-            self._secrets = _read(self._file)
+            self._secrets = recall(self._file)
 
     def seed(self, name: str, value: str) -> None:
         """Hold `value` as the newest version, unless it is that already."""
@@ -276,12 +247,7 @@ class KeyVault:
 
     def _keep(self) -> None:
         if self._file is not None:
-            self._file.touch(mode=0o600)
-            rows = {
-                name: {"deleted_at": one.deleted_at, "versions": [_row(version) for version in one.versions]}
-                for name, one in self._secrets.items()
-            }
-            self._file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            keep(self._file, self._secrets)
 
 
 async def _body(request: Request, type_name: str) -> Row:
@@ -294,18 +260,6 @@ async def _body(request: Request, type_name: str) -> Row:
         raise VaultRefused(400, "BadParameter", "; ".join(problems))
     found: Row = body
     return found
-
-
-def _row(one: Version) -> Row:
-    return {name: getattr(one, name) for name in Version.__slots__}
-
-
-def _read(file: Path) -> dict[str, Secret]:
-    rows = json.loads(file.read_text(encoding="utf-8"))
-    return {
-        name: Secret([Version(**version) for version in one["versions"]], one["deleted_at"])
-        for name, one in rows.items()
-    }
 
 
 def _seconds(moment: datetime) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.control_room.pages import CannotDo
 from sandbox.control_room.view import Row, TroubleLine
 from sandbox.open_api import OpenApi
-from sandbox.teams import CannotJoin, Meeting
+from sandbox.teams_meeting import CannotJoin, Meeting
 from sandbox.trouble import Kind, NotATrouble
 from sandbox.world import TENANT, user_named
 

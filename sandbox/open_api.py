@@ -15,7 +15,8 @@ from sandbox.entra_tokens import EXPIRES_IN
 from sandbox.graph import Switches
 from sandbox.graph_notifications import GraphNotifications
 from sandbox.phone_numbers import PhoneNumbers
-from sandbox.teams import CannotJoin, Meeting, Participant, Teams
+from sandbox.teams import Teams
+from sandbox.teams_meeting import CannotJoin, Meeting, Participant
 from sandbox.trouble import NotATrouble
 from sandbox.world import Row, World, user_by_oid, user_named
 

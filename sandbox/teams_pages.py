@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.pages import page
-from sandbox.teams import CannotJoin, Meeting, State, Teams
+from sandbox.teams import Teams
+from sandbox.teams_meeting import CannotJoin, Meeting, State
 from sandbox.world import TENANT, USERS, user_by_oid
 
 # Without a script the page asks again by itself; only this part of it changes.
