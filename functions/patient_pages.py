@@ -1,5 +1,6 @@
 """What a patient sees behind the link in a text message: no account, no cookie, one button."""
 
+from datetime import datetime
 from http import HTTPStatus
 
 import azure.functions as func
@@ -37,7 +38,7 @@ def patient_pages(services: Services) -> func.Blueprint:
     @door(link_holder, worded=_worded)
     async def show(req: func.HttpRequest, seen: Link) -> func.HttpResponse:
         """Show where the visit stands. Changes nothing: previews and scanners open links too."""
-        return _join_page(req, seen)
+        return _join_page(req, seen, services.now())
 
     @endpoints.function_name("join_visit")
     @endpoints.route("v/{token}/join", methods=["POST"])
@@ -58,7 +59,7 @@ def patient_pages(services: Services) -> func.Blueprint:
         """Lead to the meeting, then tell the patient where they stand in it."""
         presence = presence_of_patient(seen)
         if seen.state not in _OPEN and presence not in (Presence.WAITING, Presence.CONNECTED):
-            return _join_page(req, seen)
+            return _join_page(req, seen, services.now())
         visit = seen.visit.value if seen.visit else None
         return page(
             "waiting.html",
@@ -76,7 +77,7 @@ def patient_pages(services: Services) -> func.Blueprint:
     return endpoints
 
 
-def _join_page(req: func.HttpRequest, seen: Link) -> func.HttpResponse:
+def _join_page(req: func.HttpRequest, seen: Link, now: datetime) -> func.HttpResponse:
     appointment = seen.appointment
     token = req.route_params["token"]
     return page(
@@ -90,6 +91,7 @@ def _join_page(req: func.HttpRequest, seen: Link) -> func.HttpResponse:
         zone=appointment.zone,
         opens_at=seen.window.opens_at if seen.window else None,
         closes_at=seen.window.closes_at if seen.window else None,
+        now=now,
         token=token,
         path=f"/v/{token}",
     )
@@ -123,5 +125,5 @@ def _worded(
         opens_at=None,
         closes_at=None,
         token=req.route_params["token"] if state == "down" else "",
-        path="",
+        path=f"/v/{req.route_params['token']}" if state == "down" else "",
     )

@@ -68,7 +68,7 @@ class HttpApp:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return
+            return None
         found = self._routes.find(scope["method"], _parts(scope))
         if found is None:
             return await _answer(send, 404)

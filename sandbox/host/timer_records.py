@@ -1,5 +1,6 @@
 """Remembers when each timer last ran, so that a run missed while the host was off is made up for."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, cast
@@ -57,8 +58,6 @@ class TableTimerRecords:
         try:
             await self._table.upsert_entity(row, mode=UpdateMode.REPLACE)
         except ResourceNotFoundError:
-            try:
+            with contextlib.suppress(ResourceExistsError):
                 await self._tables.create_table(TABLE)
-            except ResourceExistsError:
-                pass
             await self._table.upsert_entity(row, mode=UpdateMode.REPLACE)

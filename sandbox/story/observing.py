@@ -57,6 +57,6 @@ class Teller:
     def _say(self, number: str, title: str, seen: str, began: float, *, observed: bool) -> None:
         took = time.monotonic() - began
         mark = "ok  " if observed else "FAIL"
-        print(f"{mark} {number:>2}  {title}: {seen} ({took:.1f} s)", flush=True)  # noqa: T201
+        print(f"{mark} {number:>2}  {title}: {seen} ({took:.1f} s)", flush=True)
         self.failed = self.failed or not observed
         self.told.append({"step": number, "observed": observed, "seen": seen, "seconds": round(took, 2)})

@@ -75,6 +75,8 @@ class Browser:
         if sent:
             given["Cookie"] = sent
         answer = await self.http.request(method, url, headers=given, follow_redirects=False)
+        # The client is shared; each browser has a jar of its own.
+        self.http.cookies.clear()
         for line in answer.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             where = re.search(r"path=([^;]+)", line, re.IGNORECASE)

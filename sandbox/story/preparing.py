@@ -79,14 +79,10 @@ async def _connect_epic(outside: Outside, prepared: dict[str, Any]) -> None:
 
 
 async def _environment(outside: Outside, zone: str) -> dict[str, Any]:
-    facts, people = outside.facts, await outside.sandbox_get("/api/epic")
+    facts = outside.facts
     users = facts["users"]
     fhir = str(facts["fhir_base_url"])
     epic = fhir.partition("/api/FHIR")[0]
-    numbers = sorted({one["mobile"] for one in people["patients"] if one["mobile"]})
-    providers = {
-        one["employee"]: users[one["id"]]["oid"] for one in people["providers"] if one["id"] in users
-    }
     return {
         "kind": "test",
         "connection": {
@@ -98,27 +94,36 @@ async def _environment(outside: Outside, zone: str) -> dict[str, Any]:
                 "statuses": {"connected": "1", "disconnected": "2", "no-show": "3"},
             },
         },
-        "operation": {
-            "organization": "Lamna Healthcare",
-            "phone": "+1 206-555-0100",
-            "feed": {
-                "zone": zone,
-                "country": "US",
-                "sending_applications": ["SIU_GENERIC"],
-                "external_id_type": "MYCHART",
+        "operation": await operation(outside, zone),
+    }
+
+
+async def operation(outside: Outside, zone: str, *, only_numbers: list[str] | None = None) -> dict[str, Any]:
+    """How the environment behaves. It texts the invented patients only, or `only_numbers`."""
+    users, people = outside.facts["users"], await outside.sandbox_get("/api/epic")
+    patients = sorted({one["mobile"] for one in people["patients"] if one["mobile"]})
+    return {
+        "organization": "Lamna Healthcare",
+        "phone": "+1 206-555-0100",
+        "feed": {
+            "zone": zone,
+            "country": "US",
+            "sending_applications": ["SIU_GENERIC"],
+            "external_id_type": "MYCHART",
+        },
+        "texts": {
+            "on": True,
+            "sender": "+18335550142",
+            "consents": ["texts-2026-1", "agreed-2026-1"],
+            "reminders_minutes": [15],
+            "only_numbers": patients if only_numbers is None else only_numbers,
+        },
+        "meetings": {
+            "scheduling_accounts": [users["visits"]["oid"]],
+            "providers": {
+                one["employee"]: users[one["id"]]["oid"] for one in people["providers"] if one["id"] in users
             },
-            "texts": {
-                "on": True,
-                "sender": "+18335550142",
-                "consents": ["texts-2026-1", "agreed-2026-1"],
-                "reminders_minutes": [15],
-                "only_numbers": numbers,
-            },
-            "meetings": {
-                "scheduling_accounts": [users["visits"]["oid"]],
-                "providers": providers,
-                "linger_minutes": 0,
-            },
+            "linger_minutes": 0,
         },
     }
 

@@ -46,7 +46,7 @@ async def visit_of(
         organizer = organizer_of(appointment, given.environment.operation.meetings, launched_by=provider)
         if organizer is None:
             raise TurnedDown("nobody can organize this meeting", code="no-organizer")
-        visit = _new(appointment, ref, organizer, now=now)
+        visit = _new(appointment, ref, organizer, environment=given.environment, now=now)
         try:
             return Versioned(visit, await given.visits.insert(visit))
         except AlreadyThere:
@@ -54,8 +54,10 @@ async def visit_of(
     raise TryAgain("a visit could neither be read nor made")
 
 
-def _new(appointment: Appointment, ref: VisitRef, organizer: str, *, now: datetime) -> Visit:
-    external = {"patient": ExternalId(appointment.external_id)} if appointment.external_id else {}
+def _new(
+    appointment: Appointment, ref: VisitRef, organizer: str, *, environment: LiveEnvironment, now: datetime
+) -> Visit:
+    external = {"patient": _known_as(appointment, environment)} if appointment.external_id else {}
     starts_at = appointment.starts_at or now
     return Visit(
         ref=ref,
@@ -121,6 +123,11 @@ def _wanted(visit: Visit, appointment: Appointment, provider: str | None) -> Vis
         meeting_starts_at=starts_at if visit.meeting else None,
         co_organizers=invited,
     )
+
+
+def _known_as(appointment: Appointment, environment: LiveEnvironment) -> ExternalId:
+    """The patient as the feed names them: the id with the type by which it was found."""
+    return ExternalId(appointment.external_id, environment.operation.feed.external_id_type)
 
 
 def _subject(environment: LiveEnvironment) -> str:

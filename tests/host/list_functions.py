@@ -1,6 +1,7 @@
 """Prints what the azure-functions library makes of an app: its functions and their bindings, as one JSON document.
 
-`python -m tests.host.list_functions APP_FOLDER OUTPUT_FILE`, run under each Python line to show that both index the app alike.
+`python -m tests.host.list_functions APP_FOLDER OUTPUT_FILE`, run under each Python line to show that both
+index the app alike.
 """
 
 import importlib
@@ -15,7 +16,8 @@ def main(folder: str, output: str) -> None:
     target = Path(output).resolve()
     sys.path[0] = str(app_folder)
     os.chdir(app_folder)
-    import azure.functions as func
+    # Only now, as the app's folder comes first on the path.
+    import azure.functions as func  # noqa: PLC0415
 
     module = importlib.import_module("function_app")
     app = next(value for value in vars(module).values() if isinstance(value, func.FunctionRegister))

@@ -1,8 +1,8 @@
 """Loads an app in Microsoft's azure-functions-runtime, calls every function of it, and writes down what happened.
 
-`python -m tests.host.run_in_runtime APP_FOLDER OUTPUT_FILE`, in an environment with azure-functions-runtime (Python 3.13). The
-runtime is driven through its verbs (init, metadata, load, invocation), as Azure's host drives it. For each function
-the report says whether its own code was entered and how the call ended.
+`python -m tests.host.run_in_runtime APP_FOLDER OUTPUT_FILE`, in an environment with azure-functions-runtime (Python
+3.13). The runtime is driven through its verbs (init, metadata, load, invocation), as Azure's host drives it. For each
+function the report says whether its own code was entered and how the call ended.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ BINDING_LAYER = re.compile(r"azure_functions_runtime/|azure/functions/(http|queu
 # What a door may answer when a service behind it is away.
 SERVICE_AWAY = (502, 503, 504)
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_another_python]
 
 
 def python_313() -> Path | None:

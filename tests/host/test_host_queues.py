@@ -4,7 +4,7 @@ import asyncio
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -88,10 +88,8 @@ async def queues(storage: str, queue_name: str) -> AsyncIterator[Queues]:
         queues = Queues(service, queue_name)
         yield queues
         for queue in (queues.main, queues.poison):
-            try:
+            with suppress(ResourceNotFoundError):
                 await queue.delete_queue()
-            except ResourceNotFoundError:
-                pass
 
 
 async def test_each_message_is_handed_over_once_and_deleted(queues: Queues) -> None:

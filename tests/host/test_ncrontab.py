@@ -86,9 +86,7 @@ def items(lowest: int, highest: int) -> st.SearchStrategy[tuple[str, frozenset[i
     )
 
 
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(
-    lambda naive: naive.replace(tzinfo=UTC)
-)
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 @settings(deadline=None)

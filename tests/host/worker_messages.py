@@ -26,14 +26,14 @@ class Message:
 class TypedData(Message):
     """One value and its kind, such as `string`, `bytes`, `json` or `http`."""
 
-    def WhichOneof(self, group: str) -> str | None:
+    def WhichOneof(self, group: str) -> str | None:  # noqa: N802 - protobuf's name
         return next(iter(self.__dict__), None)
 
 
 class ParameterBinding(Message):
     """The value for one parameter."""
 
-    def WhichOneof(self, group: str) -> str | None:
+    def WhichOneof(self, group: str) -> str | None:  # noqa: N802 - protobuf's name
         return "data" if "data" in self.__dict__ else None
 
 

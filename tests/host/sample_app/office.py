@@ -4,7 +4,7 @@ import json
 
 import azure.functions as func
 
-office = func.Blueprint()  # type: ignore[no-untyped-call]
+office = func.Blueprint()
 
 
 def _told(req: func.HttpRequest, function: str) -> func.HttpResponse:
