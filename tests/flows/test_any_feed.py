@@ -252,5 +252,9 @@ class AnyFeed(RuleBasedStateMachine):
 
 TestAnyFeed = AnyFeed.TestCase
 TestAnyFeed.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=150,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
