@@ -106,7 +106,7 @@ class Story:
         if _link(text["body"], self.outside.app) != self.link:
             raise NotObserved("the moved visit got another link")
         page = await self.outside.http.get(self.link)
-        if page.status_code != 200 or "/join" not in page.text:
+        if page.status_code != 200 or "<form" not in page.text:
             raise NotObserved("the old link does not lead to the new time")
         comment = await self.outside.sandbox_post(
             "/api/epic/comment", {"csn": self.csn, "comment": "Bring the list of medicines."}
@@ -276,7 +276,7 @@ class Story:
         if "/v/" in text["body"]:
             raise NotObserved("the cancellation still asks the patient to join")
         page = await self.outside.http.get(link)
-        if "/join" in page.text or "cancel" not in page.text.lower():
+        if "<form" in page.text or "cancelled" not in page.text.lower():
             raise NotObserved("the link does not say that the visit was cancelled")
         before = len(await self._texts())
         due_at = starts_at - timedelta(minutes=15)

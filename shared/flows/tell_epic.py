@@ -13,6 +13,8 @@ from shared.flows.ports import EpicStatus, Queues, WriteBacks
 
 logger = logging.getLogger(__name__)
 
+_LOOK_AGAIN = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Telling:
@@ -33,7 +35,9 @@ async def tell_epic(visit: VisitRef, *, given: Telling, now: datetime) -> int:
         if step is None:
             return told
         if isinstance(step, Later):
-            await given.queues.tell(visit, after=(step.at - now).total_seconds())
+            # Usually the other worker is done in a moment; only a dead one has to be waited for.
+            wait = min((step.at - now).total_seconds(), _LOOK_AGAIN)
+            await given.queues.tell(visit, after=wait)
             return told
         outcome = await _tell(owed[step.index], given=given, now=now)
         if outcome is None:
