@@ -1,7 +1,7 @@
 """The front desk of the sandbox hospital: books, moves and cancels, opens visits, and sends what Epic would send."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlencode
@@ -129,8 +129,12 @@ class Desk:
         hl7v2: str,
         records: Mapping[str, object],
         redirect_uris: list[str] | None,
+        zone: str = "",
     ) -> None:
-        """Enter what the connector's integration records say. Raises BadRecord."""
+        """Enter what the connector's integration records say. Raises BadRecord.
+
+        `zone` is the time zone of this Epic's server, in which all its messages are then written.
+        """
         app = app.rstrip("/")
         self.instance.connect(
             environment=environment,
@@ -139,11 +143,14 @@ class Desk:
             records=read_records(records, environment=environment),
             redirect_uris=frozenset(redirect_uris or [f"{app}/launch/callback"]),
         )
+        self.instance.zone = zone
 
     def _say(self, booking: Booking, trigger: Trigger, posting: Posting) -> Change:
         control_id = self.instance.new_control_id()
+        # A feed knows one zone, wherever its clinics are.
+        zone = self.instance.zone or booking.zone
         text = compose(
-            booking,
+            replace(booking, zone=zone),
             trigger,
             instance=self.instance.name,
             control_id=control_id,

@@ -149,6 +149,7 @@ class DeskApi:
             hl7v2=_needed(fields, "hl7v2"),
             records=records,
             redirect_uris=[str(one) for one in redirect_uris] if redirect_uris else None,
+            zone=_text(fields, "zone"),
         )
         return _setup(desk.instance)
 

@@ -199,6 +199,7 @@ class Instance:
     clients: dict[str, Client]
     rules: StatusRules = field(default_factory=StatusRules)
     connected: Connected | None = None
+    zone: str = ""  # of the server, in which messages are written; empty: each clinic's own
     launches: dict[str, Launch] = field(default_factory=dict)
     sign_ins: dict[str, SignIn] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)

@@ -74,6 +74,7 @@ async def _connect_epic(outside: Outside, prepared: dict[str, Any]) -> None:
             "app": outside.app,
             "hl7v2": prepared["hl7v2"],
             "records": {},
+            "zone": prepared["zone"],
         },
     )
 

@@ -1,21 +1,20 @@
-"""A newcomer in a browser: books in the control room, reads the text, joins as the patient, launches as the provider."""
+"""In a browser, as people do it: the patient joins, the provider launches, a newcomer looks at the control room."""
 
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.journey.product import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-PHONE: dict[str, Any] = {"width": 390, "height": 844}
-NARROW: dict[str, Any] = {"width": 320, "height": 700}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+NARROW: ViewportSize = {"width": 320, "height": 700}
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +118,7 @@ def _faults(page: Page, axe_script: str) -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['html']}" for one in result["violations"]]
 
 
-def test_the_control_room_can_be_read_at_a_glance(product: dict[str, Any], browser: Browser, tmp_path: Path) -> None:
+def test_the_control_room_can_be_read_at_a_glance(product: dict[str, Any], browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.goto(product["sandbox"] + "/")
