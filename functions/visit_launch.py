@@ -74,7 +74,7 @@ def visit_launch(services: Services) -> func.Blueprint:
             now=services.now(),
         )
         if not isinstance(going, ToVisit):
-            return see_other(f"/v/{going.token}{'/test' if going.device_test else ''}")
+            return see_other(f"/v/{going.token}")
         session = cookie(
             VISIT,
             going.session,

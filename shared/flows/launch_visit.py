@@ -124,10 +124,9 @@ class ToVisit:
 
 @dataclass(frozen=True, slots=True)
 class ToJoinPage:
-    """A patient goes on to their own page."""
+    """A patient goes on to their own page, from which a device test will start as well."""
 
     token: str
-    device_test: bool
 
 
 async def finish_launch(
@@ -152,7 +151,7 @@ async def finish_launch(
     appointment = await _appointment(context, given.stores_of(environment))
     if launch.role is LaunchRole.PROVIDER:
         return await _provider(environment, context, appointment, given=given, now=now)
-    return await _patient(environment, context, launch, appointment, given=given, now=now)
+    return await _patient(environment, context, appointment, given=given, now=now)
 
 
 async def _environment(environments: EnvironmentIndex, environment: EnvironmentId) -> LiveEnvironment:
@@ -230,7 +229,6 @@ async def _provider(
 async def _patient(
     environment: LiveEnvironment,
     context: LaunchContext,
-    launch: Launch,
     appointment: Appointment,
     *,
     given: Landing,
@@ -247,7 +245,7 @@ async def _patient(
             logger.info("a patient launched before anyone could organize the meeting")
         else:
             await _known_to_epic(found, "patient", context, preparing)
-    return ToJoinPage(secret, device_test=launch.role is LaunchRole.DEVICE_TEST)
+    return ToJoinPage(secret)
 
 
 def _person(context: LaunchContext, environment: LiveEnvironment) -> str | None:
