@@ -8,6 +8,9 @@ from shared.domain.visit import Visit
 # A cancellation text is settled within a day, or never will be.
 CANCELLED_KEEPS = timedelta(hours=24)
 
+# A fact that Epic did not take for so long will not be taken, and the id it needs is not kept for it.
+OWED_AT_MOST = timedelta(days=7)
+
 # Nothing is known of the call: the appointment's own end decides.
 NEVER_STARTED_KEEPS = timedelta(hours=4)
 

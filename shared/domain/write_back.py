@@ -50,6 +50,12 @@ class WriteBack:
     def cannot_be_told(self, reason: str) -> "WriteBack":
         return replace(self, state=WriteBackState.CANNOT_BE_TOLD, last_answer=reason, external_id=None)
 
+    def too_late(self) -> "WriteBack":
+        """The id it needs is erased: an open fact ends here, a refused one can no longer be tried again."""
+        if self.open:
+            return self.cannot_be_told("Epic did not take it in time")
+        return replace(self, external_id=None)
+
 
 # A worker that died while telling: after this another may take over. Longer than the client's timeout, so
 # that two never tell at once.

@@ -9,8 +9,8 @@ from shared.domain.appointment import Appointment
 from shared.domain.audit import AuditEntry
 from shared.domain.due import Due
 from shared.domain.environment import LiveEnvironment
-from shared.domain.errors import NotFound, OutOfStep
-from shared.domain.retention import forget_at
+from shared.domain.errors import NotFound
+from shared.domain.retention import OWED_AT_MOST, forget_at
 from shared.domain.versioned import Versioned
 from shared.domain.visit import Visit
 from shared.flows.each import each
@@ -68,11 +68,9 @@ async def _forget(key: str, purging: Purging, *, now: datetime) -> datetime | No
     at = await _time(found.value, visit.value if visit else None, purging)
     if at > now:
         return at
-    if visit is not None and await _facts_open(visit.value, purging):
-        return now + _LOOK_AGAIN
     if found.value.forgotten_at is None:
-        await _erase(found, visit, purging, now=now)
-    return None
+        await _erase(found, purging, now=now)
+    return await _ids_needed_until(visit, purging, over_at=at, now=now) if visit else None
 
 
 async def _time(appointment: Appointment, visit: Visit | None, purging: Purging) -> datetime:
@@ -82,40 +80,60 @@ async def _time(appointment: Appointment, visit: Visit | None, purging: Purging)
     return forget_at(appointment, visit, linger=linger, texts_settled=settled)
 
 
-async def _facts_open(visit: Visit, purging: Purging) -> bool:
-    if visit.owed:
-        return True
-    return any(one.value.open for one in await purging.stores.write_backs.of_visit(visit.ref.key))
-
-
-async def _erase(
-    found: Versioned[Appointment], visit: Versioned[Visit] | None, purging: Purging, *, now: datetime
-) -> None:
+async def _erase(found: Versioned[Appointment], purging: Purging, *, now: datetime) -> None:
+    """Take the person out of the appointment: nothing that is still owed to Epic needs the number."""
     appointment = found.value
-    erased = {
-        "numbers": str(int(appointment.phone is not None)),
-        "external ids": str(
-            int(bool(appointment.external_id)) + (len(visit.value.external_ids) if visit else 0)
-        ),
-        "patient hashes": str(int(bool(appointment.patient_hash))),
-    }
+    await _audit(
+        purging,
+        appointment.ref.key,
+        {
+            "numbers": str(int(appointment.phone is not None)),
+            "external ids": str(int(bool(appointment.external_id))),
+            "patient hashes": str(int(bool(appointment.patient_hash))),
+        },
+        now=now,
+    )
+    await purging.stores.appointments.save(appointment.forgotten(now), seen=found.version)
+
+
+async def _ids_needed_until(
+    visit: Versioned[Visit], purging: Purging, *, over_at: datetime, now: datetime
+) -> datetime | None:
+    """Erase the ids by which Epic knows the people of a visit, or say when to look again.
+
+    They are needed while a fact waits to be told, and for some days where Epic refused one, so that a person
+    can have it told again.
+    """
+    rows = await purging.stores.write_backs.of_visit(visit.value.ref.key)
+    holding = [row for row in rows if row.value.external_id is not None]
+    if now < over_at + OWED_AT_MOST:
+        if visit.value.owed or any(row.value.open for row in rows):
+            return now + _LOOK_AGAIN
+        if holding:
+            return over_at + OWED_AT_MOST
+    count = len(holding) + len(visit.value.external_ids)
+    if count == 0:
+        return None
+    await _audit(purging, visit.value.ref.key, {"external ids": str(count)}, now=now)
+    for row in rows:
+        if row.value.external_id is None and not row.value.open:
+            continue
+        await purging.stores.write_backs.save(row.value.too_late(), seen=row.version)
+    await purging.stores.visits.save(replace(visit.value, external_ids={}), seen=visit.version)
+    return None
+
+
+async def _audit(purging: Purging, key: str, erased: dict[str, str], *, now: datetime) -> None:
     # The audit row comes first: a purge that is not in the chain must not have happened.
     await purging.audit.write(
         AuditEntry(
             at=now,
             who="retention",
             did="erased",
-            to=f"environment/{purging.environment.id}/appointment/{appointment.ref.key}",
+            to=f"environment/{purging.environment.id}/appointment/{key}",
             facts=erased,
         )
     )
-    try:
-        await purging.stores.appointments.save(appointment.forgotten(now), seen=found.version)
-        if visit is not None and visit.value.external_ids:
-            await purging.stores.visits.save(replace(visit.value, external_ids={}), seen=visit.version)
-    except OutOfStep:
-        logger.info("an appointment changed while it was being forgotten; the next tick looks again")
-        raise
 
 
 async def _visit(key: str, purging: Purging) -> Versioned[Visit] | None:

@@ -230,7 +230,7 @@ def external(hospital: Hospital) -> Any:
 
 
 class TestForgetting:
-    async def test_people_are_kept_while_epic_is_owed_something(self) -> None:
+    async def test_the_number_goes_in_time_and_the_id_stays_while_epic_is_owed_something(self) -> None:
         hospital = await prepared()
         await hospital.happens("360001", event("c1", 0, patient(), provider()))
         await owes_again(hospital)
@@ -238,11 +238,41 @@ class TestForgetting:
 
         hospital.clock.set(START + 40 * MINUTE)
         await hospital.app.tick("forget_people")
-        assert hospital.appointment().phone is not None
+        assert hospital.appointment().phone is None
+        assert held_ids(hospital) > 0
         await hospital.work_off()
         hospital.clock.advance(6 * MINUTE)
         await hospital.app.tick("forget_people")
-        assert hospital.appointment().phone is None
+        assert held_ids(hospital) == 0
+
+    async def test_an_epic_that_stays_away_for_a_week_keeps_nobody_s_id(self) -> None:
+        hospital = await prepared()
+        await hospital.happens("360001", event("c1", 0, patient(), provider()))
+        await owes_again(hospital)
+        hospital.status.fail(TryAgain("away"), times=10_000)
+        await hospital.happens("360001", event("c2", 20, patient(left=True), provider(left=True)))
+        hospital.clock.set(START + 40 * MINUTE)
+        await hospital.app.tick("forget_people")
+
+        hospital.clock.set(START + timedelta(days=7, hours=1))
+        await hospital.app.tick("forget_people")
+
+        rows = [row.value for row in hospital.stamp.write_back_rows.rows.values()]
+        assert held_ids(hospital) == 0
+        assert WriteBackState.CANNOT_BE_TOLD in {row.state for row in rows}
+        assert not any(row.open for row in rows)
+
+    async def test_the_id_of_a_refused_fact_goes_after_a_week(self) -> None:
+        hospital = await prepared()
+        hospital.status.fail(TurnedDown("no", code="400"))
+        await hospital.happens("360001", event("c1", 0, patient(), provider()))
+        await hospital.happens("360001", event("c2", 20, patient(left=True), provider(left=True)))
+        await hospital.until(START + timedelta(days=1))
+        assert held_ids(hospital) > 0
+
+        await hospital.until(START + timedelta(days=8))
+
+        assert held_ids(hospital) == 0
 
     async def test_the_audit_row_comes_before_the_erasure(self) -> None:
         hospital = await prepared()
@@ -262,6 +292,11 @@ class TestForgetting:
         await hospital.until(START + timedelta(hours=5))
 
         assert hospital.appointment().phone is not None
+
+
+def held_ids(hospital: Hospital) -> int:
+    rows = [row.value for row in hospital.stamp.write_back_rows.rows.values()]
+    return len(hospital.visit().external_ids) + sum(row.external_id is not None for row in rows)
 
 
 async def owes_again(hospital: Hospital) -> None:
