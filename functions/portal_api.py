@@ -240,7 +240,10 @@ def portal_api(services: Services) -> func.Blueprint:
                 "starts_at": found.starts_at,
                 "doubtful_time": found.doubtful_time,
                 "forgotten_at": found.forgotten_at,
-                "link": f"{services.settings.public_base_url}/v/{secret}",
+                # The link opens the patient's own page: whoever only reads reports or approves gets none.
+                "link": f"{services.settings.public_base_url}/v/{secret}"
+                if Role.ADMINISTRATOR in person.roles
+                else None,
                 "texts": [_text(one) for one in await stores.notifications.of_appointment(found.ref.key)],
                 "visit": _visit(visit.value) if visit else None,
                 "write_backs": [

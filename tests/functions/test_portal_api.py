@@ -269,6 +269,17 @@ class TestLooking:
         assert b"5550142" not in answer.get_body()
         assert b"EXAMPLE" not in answer.get_body()
 
+    @pytest.mark.parametrize("who", [PRIYA, RILEY], ids=["approver", "report reader"])
+    async def test_only_administrators_are_given_the_patients_link(self, who: Person) -> None:
+        hospital = Hospital()
+        await hospital.feed(text("S12"))
+        await hospital.work_off()
+
+        shown = content(await ask(hospital, who, "GET", f"{PATH}/appointments/360001"))
+
+        assert shown["state"] == "booked"
+        assert shown["link"] is None
+
     async def test_messages_show_their_fate_and_what_is_parked(self) -> None:
         hospital = Hospital()
         await hospital.feed(text("S12"))
