@@ -74,7 +74,9 @@ async def _owner(services: Services, queue: str, body: bytes) -> tuple[TenantId,
             accepted = await services.work.accepted(text)
             return accepted[0].tenant, accepted[0].environment
         if queue == "call-events":
-            visit = await services.visit_index.find(str(json.loads(text)["visit"]))
+            # A large notification is a pointer to where it rests.
+            notification = await services.work.observed(text) or "{}"
+            visit = await services.visit_index.find(str(json.loads(notification)["visit"]))
             return visit.tenant, visit.environment
         if queue == "texts":
             where = services.work.text_ref(text).appointment
