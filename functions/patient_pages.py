@@ -8,7 +8,7 @@ import azure.functions as func
 from functions.web.door import door
 from functions.web.pages import language_of, page
 from functions.web.replies import see_other
-from functions.work import joining
+from functions.work import preparing
 from shared.domain.errors import NotAllowed, NotFound
 from shared.domain.join_link import PageState
 from shared.domain.participant import Presence
@@ -47,7 +47,7 @@ def patient_pages(services: Services) -> func.Blueprint:
         """Join: the meeting is made when it is missing, and the next page leads there."""
         token, language = req.route_params["token"], language_of(req, _language(seen))
         try:
-            await join(seen, preparing=joining(services, seen), now=services.now())
+            await join(seen, preparing=preparing(services, seen.environment), now=services.now())
         except NotAllowed:
             return see_other(f"/v/{token}?lang={language}")
         return see_other(f"/v/{token}/waiting?lang={language}&go=1")

@@ -6,7 +6,6 @@ from shared.domain.environment import EnvironmentId, LiveEnvironment
 from shared.domain.errors import Misdirected, NotAllowed
 from shared.domain.tenant import TenantId
 from shared.flows.admit_tenant import admitted
-from shared.flows.join_visit import Link
 from shared.flows.launch_visit import Landing
 from shared.flows.observe_call import Observing
 from shared.flows.prepare_visit import Preparing
@@ -103,7 +102,3 @@ def landing(services: Services) -> Landing:
         plans=services.plans,
         keys=services.keys,
     )
-
-
-def joining(services: Services, seen: Link) -> Preparing:
-    return preparing(services, seen.environment)
