@@ -11,13 +11,16 @@ from typing import Any
 import httpx
 
 from shared.clients.credentials import OwnCredential, TenantCredential
+from shared.clients.directory import Directory
 from shared.clients.entra import EntraTokens
 from shared.clients.epic_backend import BackendTokens
+from shared.clients.epic_check import AddressChecker
 from shared.clients.epic_smart import EpicSmart
 from shared.clients.epic_status import EpicStatus
 from shared.clients.graph import Graph
 from shared.clients.guarded_http import guarded_client
 from shared.clients.key_vault import KeyVault
+from shared.clients.mail import Mail
 from shared.clients.published_keys import PublishedKeys
 from shared.clients.teams_call_events import TeamsCallEvents, visit_of_client_state
 from shared.clients.teams_meetings import TeamsMeetings
@@ -70,11 +73,16 @@ class Services:
     opener: ports.NotificationOpener
     visit_of_client_state: Callable[[str], Awaitable[str | None]]
     smart: ports.EpicSmart
+    address_checker: ports.AddressChecker
     status: ports.EpicStatus
     client_keys: Callable[[EnvironmentId, EpicClient], Awaitable[dict[str, Any]]]
     carrier: ports.TextMessages
     wording: ports.Wording
     person_of: Callable[[str], Awaitable[Person]]
+
+    directory: Callable[[TenantId], ports.Directory]
+    mail: Callable[[TenantId], ports.Mail]
+    mail_on: bool
 
 
 def _now() -> datetime:
@@ -93,6 +101,7 @@ def real_services(settings: Settings) -> Services:
     stamp = _stamp(settings, identity, vault)
     epic_http = guarded_client(allowed=settings.private_fhir_hosts)
     published = PublishedKeys(epic_http, now=_now)
+    smart = EpicSmart(epic_http, smart_keys=vault.smart_key, keys=published, now=_now, new_id=_new_id)
     # Microsoft's own addresses are settings, so they need no guard.
     entra = EntraTokens(
         keys=PublishedKeys(httpx.AsyncClient(timeout=8.0), now=_now),
@@ -101,7 +110,8 @@ def real_services(settings: Settings) -> Services:
         tenants=settings.tenants,
         now=_now,
     )
-    meetings, call_events = _teams(settings, identity, vault)
+    graph, credential = _graph(settings, identity, vault)
+    meetings, call_events = _teams(settings, vault, graph, credential)
 
     async def client_state(state: str) -> str | None:
         return visit_of_client_state(await vault.cookie_key(), state)
@@ -152,7 +162,8 @@ def real_services(settings: Settings) -> Services:
         call_events=call_events,
         opener=TeamsNotifications(tokens=entra, key_named=vault.call_events_key_named, now=_now),
         visit_of_client_state=client_state,
-        smart=EpicSmart(epic_http, smart_keys=vault.smart_key, keys=published, now=_now, new_id=_new_id),
+        smart=smart,
+        address_checker=AddressChecker(epic_http, smart=smart, private_hosts=settings.private_fhir_hosts),
         status=EpicStatus(
             epic_http,
             tokens=BackendTokens(epic_http, smart_keys=vault.smart_key, now=_now, new_id=_new_id),
@@ -163,6 +174,9 @@ def real_services(settings: Settings) -> Services:
         carrier=_carrier(settings, identity, vault),
         wording=PatientTexts(),
         person_of=entra.person,
+        directory=lambda tenant: Directory(graph, credential=credential(tenant)),
+        mail=lambda tenant: Mail(graph, credential=credential(tenant), mailbox=settings.mail_from),
+        mail_on=bool(settings.mail_from),
     )
 
 
@@ -209,9 +223,9 @@ def _once_ready(stamp: Stamp, settings: Settings) -> Callable[[], Awaitable[None
     return ready
 
 
-def _teams(
+def _graph(
     settings: Settings, identity: OwnCredential, vault: KeyVault
-) -> tuple[Callable[[TenantId], ports.TeamsMeetings], Callable[[TenantId], ports.CallEvents]]:
+) -> tuple[Graph, Callable[[TenantId], TenantCredential]]:
     graph = Graph(base_url=settings.graph_base_url, now=_now)
 
     async def secret() -> str:
@@ -229,6 +243,15 @@ def _teams(
             identity=None if by_secret else identity,
         )
 
+    return graph, credential
+
+
+def _teams(
+    settings: Settings,
+    vault: KeyVault,
+    graph: Graph,
+    credential: Callable[[TenantId], TenantCredential],
+) -> tuple[Callable[[TenantId], ports.TeamsMeetings], Callable[[TenantId], ports.CallEvents]]:
     @cache
     def meetings(tenant: TenantId) -> ports.TeamsMeetings:
         return TeamsMeetings(graph, credential=credential(tenant))

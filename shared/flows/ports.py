@@ -13,12 +13,14 @@ from shared.domain.appointment import Appointment
 from shared.domain.audit import AuditEntry
 from shared.domain.due import Due
 from shared.domain.environment import Connection, Environment, EnvironmentId, EpicClient, LiveEnvironment
+from shared.domain.fhir_check import AddressCheck
 from shared.domain.geography import Geography
 from shared.domain.inbound import InboundMessage, Parked, SealedMessage
 from shared.domain.join_link import JoinLink
 from shared.domain.launch import Launch, LaunchContext, VisitSession
 from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
+from shared.domain.portal_session import Colleague
 from shared.domain.roster import CallEvent
 from shared.domain.tenant import Tenant, TenantId
 from shared.domain.versioned import Versioned
@@ -345,6 +347,24 @@ class TeamsMeetings(Protocol):
         ...
 
 
+class Directory(Protocol):
+    """The people of one tenant's Microsoft 365 directory."""
+
+    async def find(self, address: str) -> Colleague | None:
+        """Raise TryAgain, or TurnedDown when the app may not look or the address is not one person's."""
+        ...
+
+
+class Mail(Protocol):
+    """Notices to colleagues from the one mailbox of the stamp."""
+
+    async def send(self, *, to: str, subject: str, text: str) -> None:
+        """Raise TryAgain (a repeat may send a second mail) or TurnedDown."""
+        ...
+
+    async def may_send(self) -> bool: ...
+
+
 class CallEvents(Protocol):
     """Subscriptions to the call events of meetings of one tenant."""
 
@@ -382,6 +402,14 @@ class EpicSmart(Protocol):
         Falls back to the CSN of the Appointment or Encounter, read with that token. Drops all tokens.
         Raise TryAgain, TurnedDown, or LaunchFailed.
         """
+        ...
+
+
+class AddressChecker(Protocol):
+    """A look at the address that somebody typed for a FHIR server."""
+
+    async def check(self, url: str, client_id: str = "") -> AddressCheck:
+        """Everything that was found, and the right address where one answers. Raises nothing."""
         ...
 
 

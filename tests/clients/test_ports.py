@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 
+from shared.clients.epic_check import AddressChecker
 from shared.clients.epic_smart import EpicSmart
 from shared.clients.epic_status import EpicStatus
 from shared.clients.key_vault import KeyVault
@@ -23,6 +24,7 @@ PAIRS: list[tuple[type, type]] = [
     (ports.NotificationOpener, TeamsNotifications),
     (ports.EpicSmart, EpicSmart),
     (ports.EpicStatus, EpicStatus),
+    (ports.AddressChecker, AddressChecker),
 ]
 
 
@@ -34,6 +36,7 @@ def shapes(
     opener: TeamsNotifications,
     smart: EpicSmart,
     status: EpicStatus,
+    checker: AddressChecker,
 ) -> tuple[
     ports.Keys,
     DataKeys,
@@ -43,9 +46,10 @@ def shapes(
     ports.NotificationOpener,
     ports.EpicSmart,
     ports.EpicStatus,
+    ports.AddressChecker,
 ]:
     """For the type checker: each client fits its port."""
-    return vault, vault, texts, meetings, events, opener, smart, status
+    return vault, vault, texts, meetings, events, opener, smart, status, checker
 
 
 @pytest.mark.parametrize(("port", "client"), PAIRS, ids=lambda one: one.__name__)

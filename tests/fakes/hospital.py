@@ -64,10 +64,13 @@ from shared.wiring import Services
 from shared.wording import PatientTexts
 from tests.fakes.clock import FixedClock
 from tests.fakes.outside import (
+    FakeAddressChecker,
     FakeCallEvents,
+    FakeDirectory,
     FakeEntra,
     FakeEpicSmart,
     FakeEpicStatus,
+    FakeMail,
     FakeOpener,
     FakeTeamsMeetings,
     FakeTextMessages,
@@ -264,8 +267,11 @@ class Hospital:
         self.carrier = FakeTextMessages()
         self.teams = FakeTeamsMeetings()
         self.watch = FakeCallEvents()
+        self.directory = FakeDirectory()
+        self.mail = FakeMail()
         self.opener = FakeOpener()
         self.smart = FakeEpicSmart()
+        self.address_checker = FakeAddressChecker()
         self.status = FakeEpicStatus()
         self.entra = FakeEntra(
             {one.object_id: one for one in (AVERY, PRIYA, RILEY, JORDAN, DANA, LENA, NOBODY)}
@@ -446,9 +452,13 @@ class Hospital:
             opener=self.opener,
             visit_of_client_state=client_state,
             smart=self.smart,
+            address_checker=self.address_checker,
             status=self.status,
             client_keys=client_keys,
             carrier=self.carrier,
             wording=PatientTexts(),
             person_of=self.entra.person,
+            directory=lambda _tenant: self.directory,
+            mail=lambda _tenant: self.mail,
+            mail_on=True,
         )

@@ -14,11 +14,14 @@ from typing import NamedTuple
 
 from shared.domain.environment import Connection, EpicClient, LiveEnvironment
 from shared.domain.errors import NotSignedIn, TurnedDown
+from shared.domain.fhir_check import AddressCheck, CheckCode, Finding, Software
 from shared.domain.launch import Launch, LaunchContext
 from shared.domain.phone_number import PhoneNumber
+from shared.domain.portal_session import Colleague
 from shared.domain.roster import CallEvent
 from shared.domain.tenant import Person
 from shared.domain.visit import ExternalId, Fact, FactKind, Meeting, Subscription
+from shared.domain.words import said
 
 
 class Trouble:
@@ -138,6 +141,45 @@ class FakeCallEvents(Trouble):
         return Subscription(subscription.id, until)
 
 
+class FakeDirectory(Trouble):
+    """A tenant's people by the addresses that lead to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.people: dict[str, Colleague] = {}
+
+    def add(self, *colleagues: Colleague) -> None:
+        self.people |= {one.address.lower(): one for one in colleagues}
+
+    async def find(self, address: str) -> Colleague | None:
+        await self.begin()
+        return self.people.get(address.strip().lower())
+
+
+class SentMail(NamedTuple):
+    to: str
+    subject: str
+    text: str
+
+
+class FakeMail(Trouble):
+    """What colleagues find in their mailboxes, newest last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[SentMail] = []
+        self.allowed = True
+
+    async def send(self, *, to: str, subject: str, text: str) -> None:
+        await self.begin()
+        self.sent.append(SentMail(to, subject, text))
+        await self.end()
+
+    async def may_send(self) -> bool:
+        await self.begin()
+        return self.allowed
+
+
 class FakeOpener:
     """Opens notifications whose `value` names events that a test has laid down; others do not prove themselves."""
 
@@ -179,6 +221,28 @@ class FakeEpicSmart(Trouble):
         if code not in self.contexts:
             raise TurnedDown("no such code", code="invalid_grant")
         return self.contexts[code]
+
+
+class FakeAddressChecker(Trouble):
+    """Finds a good FHIR server at every address, unless a test has laid down something else for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, AddressCheck] = {}
+        self.checked: list[tuple[str, str]] = []
+
+    async def check(self, url: str, client_id: str = "") -> AddressCheck:
+        await self.begin()
+        self.checked.append((url, client_id))
+        good = AddressCheck(
+            (
+                Finding(CheckCode.FHIR_FOUND, said("FHIR R4 server found."), ok=True),
+                Finding(CheckCode.SIGN_IN_FOUND, said("Sign-in endpoints found."), ok=True),
+            ),
+            fhir_version="4.0.1",
+            software=Software("Epic", "May 2030", "2030-05-01"),
+        )
+        return self.found.get(url, good)
 
 
 class Told(NamedTuple):
