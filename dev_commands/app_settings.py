@@ -13,6 +13,12 @@ _TICKS = {
     "RETENTION_TICK": "*/5 * * * * *",
 }
 
+# Where the sandbox's Azure keeps this app, so that its region can be asked for.
+_OWN_RESOURCE = (
+    "subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/visits"
+    "/providers/Microsoft.Web/sites/visits"
+)
+
 
 def app_settings(
     *, app: str, sandbox: Mapping[str, Any], storage: str, state: Path, call_events: str = "v1.0"
@@ -37,6 +43,8 @@ def app_settings(
         "COMMUNICATION_CREDENTIAL": "key",
         # The sandbox's Epic is on this machine, and speaks plain http.
         "PRIVATE_FHIR_HOSTS": s.split("://", 1)[1],
+        "MAIL_FROM": "visits@lamna.example",
+        "AZURE_RESOURCE_MANAGER": f"{s}/arm/{_OWN_RESOURCE}",
         **_TICKS,
         # With these the unchanged Azure clients sign in to the sandbox's Entra and trust its throw-away authority.
         "AZURE_TENANT_ID": sandbox["tenant"],

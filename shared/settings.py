@@ -34,6 +34,10 @@ class Settings:
     communication_endpoint: str
     communication_credential: str
     private_fhir_hosts: frozenset[str]
+    mail_from: str  # the mailbox that tells approvers; empty: nobody is told by mail
+    resource_manager: (
+        str  # the app's own address in Azure Resource Manager; empty: its region is not observed
+    )
 
 
 # Every app setting, with the sentence that the documentation prints. A test keeps the list, the example
@@ -56,6 +60,8 @@ DOCUMENTED: dict[str, str] = {
     "COMMUNICATION_ENDPOINT": "Address of the Azure Communication Services resource that sends texts.",
     "COMMUNICATION_CREDENTIAL": "How the app proves itself there: identity or key (key vault).",
     "PRIVATE_FHIR_HOSTS": "FHIR servers (host:port) that may be private or plain http; empty in production.",
+    "MAIL_FROM": "The one mailbox that tells approvers by e-mail; empty: no mail is sent.",
+    "AZURE_RESOURCE_MANAGER": "The app's own address in Azure Resource Manager, to observe its region; may be empty.",
     "REMINDER_TICK": "When due texts are dispatched (six-field NCRONTAB).",
     "SUBSCRIPTION_TICK": "When meetings and call-event subscriptions are prepared.",
     "RECONCILE_TICK": "When visits whose end nobody told are judged.",
@@ -116,6 +122,8 @@ def read_settings(source: Mapping[str, str]) -> Settings:
         private_fhir_hosts=frozenset(
             host.strip() for host in source.get("PRIVATE_FHIR_HOSTS", "").split(",") if host.strip()
         ),
+        mail_from=source.get("MAIL_FROM", "").strip(),
+        resource_manager=source.get("AZURE_RESOURCE_MANAGER", "").rstrip("/"),
     )
 
 
@@ -138,7 +146,8 @@ def _wrong(source: Mapping[str, str]) -> list[str]:
     for name, allowed in choices.items():
         if source.get(name, "") not in allowed:
             problems.append(f"{name} must be one of {', '.join(filter(None, allowed))}")
-    for name in ("PUBLIC_BASE_URL", "KEY_VAULT_URL", "GRAPH_BASE_URL", "COMMUNICATION_ENDPOINT"):
+    addresses = ("PUBLIC_BASE_URL", "KEY_VAULT_URL", "GRAPH_BASE_URL", "COMMUNICATION_ENDPOINT")
+    for name in (*addresses, "AZURE_RESOURCE_MANAGER"):
         if source.get(name) and not _safe_address(source[name]):
             problems.append(f"{name} must be an https address without a query")
     if source.get("TENANTS"):

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -76,12 +76,14 @@ class Graph:
         credential: AsyncTokenCredential,
         version: str = "v1.0",
         body: dict[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Send one request and return the JSON of its answer. Raise TryAgain, or TurnedDown as GraphRefused.
 
+        `query` holds OData options such as `$select`, of those that the builder knows.
         There is no retry in here: whoever called decides how long a person or a queue can wait.
         """
-        response = await self._send(build, method, credential, version, body)
+        response = await self._send(build, method, credential, version, body, query or {})
         if not response.is_success:
             code = _code(response)
             logger.info("graph answered %s (%s) to %s", response.status_code, code or "no code", method)
@@ -106,6 +108,7 @@ class Graph:
         credential: AsyncTokenCredential,
         version: str,
         body: dict[str, Any] | None,
+        query: Mapping[str, str],
     ) -> httpx.Response:
         # Imported at first use: msgraph and what it needs take half a second of a cold start.
         from kiota_abstractions.method import Method  # noqa: PLC0415
@@ -117,6 +120,8 @@ class Graph:
             client = self._client(credential, version)
             builder = build(client)
         request = RequestInformation(Method[method], builder.url_template, dict(builder.path_parameters))
+        # The SDK's address templates hold the options with their dollar sign encoded.
+        request.query_parameters = {name.replace("$", "%24"): value for name, value in query.items()}
         request.headers.try_add("Accept", "application/json")
         if body is not None:
             request.set_stream_content(json.dumps(body).encode(), "application/json")

@@ -4,10 +4,12 @@ import inspect
 
 import pytest
 
+from shared.clients.directory import Directory
 from shared.clients.epic_check import AddressChecker
 from shared.clients.epic_smart import EpicSmart
 from shared.clients.epic_status import EpicStatus
 from shared.clients.key_vault import KeyVault
+from shared.clients.mail import Mail
 from shared.clients.teams_call_events import TeamsCallEvents
 from shared.clients.teams_meetings import TeamsMeetings
 from shared.clients.teams_notifications import TeamsNotifications
@@ -25,7 +27,14 @@ PAIRS: list[tuple[type, type]] = [
     (ports.EpicSmart, EpicSmart),
     (ports.EpicStatus, EpicStatus),
     (ports.AddressChecker, AddressChecker),
+    (ports.Directory, Directory),
+    (ports.Mail, Mail),
 ]
+
+
+def notices(directory: Directory, mail: Mail) -> tuple[ports.Directory, ports.Mail]:
+    """For the type checker: what leads to colleagues fits its ports."""
+    return directory, mail
 
 
 def shapes(
