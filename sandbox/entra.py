@@ -18,6 +18,7 @@ from sandbox.entra_tokens import (
     EXPIRES_IN,
     GRAPH,
     GRAPH_ROLES,
+    RESOURCE_MANAGER,
     STORAGE,
     TOKEN_EXCHANGE,
     BadToken,
@@ -55,11 +56,15 @@ class Grant:
 
 @dataclass(slots=True)
 class Entra:
-    """What Entra remembers: sign-ins on their way, and which tenants consented to the app."""
+    """What Entra remembers: sign-ins on their way, and which tenants consented to the app.
+
+    `granted` are the permissions in Graph that the consent covers.
+    """
 
     world: World
     tokens: EntraTokens
     consented: set[str] = field(default_factory=lambda: {TENANT})
+    granted: tuple[str, ...] = GRAPH_ROLES
     codes: dict[str, Grant] = field(default_factory=dict)
     refresh_tokens: dict[str, Grant] = field(default_factory=dict)
 
@@ -196,7 +201,7 @@ class Entra:
             )
             raise Refused("unauthorized_client", 700016, text)
         resource = self._resource(scope.removesuffix(_DEFAULT))
-        roles = GRAPH_ROLES if resource == GRAPH else ()
+        roles = self.granted if resource == GRAPH else ()
         token = self.tokens.for_app(tenant=tenant, resource=resource, roles=roles)
         return {
             "token_type": "Bearer",
@@ -207,7 +212,7 @@ class Entra:
 
     def _resource(self, named: str) -> str:
         own = {ENTRA_CLIENT_ID: ENTRA_CLIENT_ID, f"api://{ENTRA_CLIENT_ID}": ENTRA_CLIENT_ID}
-        known = (GRAPH, COMMUNICATION, STORAGE, TOKEN_EXCHANGE, self.tokens.vault_resource)
+        known = (GRAPH, COMMUNICATION, STORAGE, RESOURCE_MANAGER, TOKEN_EXCHANGE, self.tokens.vault_resource)
         # Communication Services' scope has two slashes, because its resource ends with one.
         found = own.get(named) or next((one for one in known if named in (one, f"{one}/")), None)
         if found is None:

@@ -17,18 +17,33 @@ from sandbox.world import ENTRA_CLIENT_ID, User, World
 GRAPH = "https://graph.microsoft.com"
 COMMUNICATION = "https://communication.azure.com"
 STORAGE = "https://storage.azure.com"
+RESOURCE_MANAGER = "https://management.azure.com"
 TOKEN_EXCHANGE = "api://AzureADTokenExchange"
 # The application that sends Graph's change notifications.
 GRAPH_NOTIFICATIONS_APP = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 
 # What the administrator's consent covers: the application permissions of the connector.
 GRAPH_ROLES = (
+    "Application.Read.All",
     "CallRecords.Read.All",
     "OnlineMeetingArtifact.Read.All",
     "OnlineMeetings.ReadWrite.All",
+    "User.Read.All",
     "User.ReadBasic.All",
     "VirtualAppointment.ReadWrite.All",
 )
+# The ids that Graph gives its application permissions, the same in every tenant.
+GRAPH_ROLE_IDS = {
+    "Application.Read.All": "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30",
+    "CallRecords.Read.All": "45bbb07e-7321-4fd7-a8f6-3ff27e6a81c8",
+    "Mail.Send": "b633e1c5-b582-4048-a93e-9f11b44c7e96",
+    "OnlineMeetingArtifact.Read.All": "df01ed3b-eb61-4eca-9965-6b3d789751b2",
+    "OnlineMeetings.ReadWrite.All": "b8bb2037-6e08-44ac-a4ea-4674e010e2a4",
+    "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
+    "User.ReadBasic.All": "97235f07-e226-4f63-ace3-39588e11d3a1",
+    "VirtualAppointment.Read.All": "d4f67ec2-59b5-4bdc-b4af-d78f6f9c1954",
+    "VirtualAppointment.ReadWrite.All": "bf46a256-f47d-448f-ab78-f226fff08d40",
+}
 
 # Tokens live an hour and a few minutes less than that is what responses say.
 LIVES = timedelta(minutes=60)
@@ -61,7 +76,7 @@ class EntraTokens:
 
     def for_app(self, *, tenant: str, resource: str, roles: Collection[str]) -> str:
         """An app-only token. Microsoft's own resources get version 1.0, the connector's API version 2.0."""
-        principal = _principal(tenant, ENTRA_CLIENT_ID)
+        principal = principal_of(tenant, ENTRA_CLIENT_ID)
         claims: dict[str, Any] = {
             **self._times(),
             "tid": tenant,
@@ -98,7 +113,7 @@ class EntraTokens:
 
     def of_notification(self, *, tenant: str, app: str) -> str:
         """What proves that Graph sent a notification: a version 1.0 token for the subscribed app."""
-        principal = _principal(tenant, GRAPH_NOTIFICATIONS_APP)
+        principal = principal_of(tenant, GRAPH_NOTIFICATIONS_APP)
         return self.sign(
             {
                 **self._times(),
@@ -176,7 +191,7 @@ def _v1(tenant: str) -> dict[str, Any]:
     return {"iss": f"https://sts.windows.net/{tenant}/", "ver": "1.0"}
 
 
-def _principal(tenant: str, app: str) -> str:
+def principal_of(tenant: str, app: str) -> str:
     """The object id of an app's service principal in a tenant."""
     return str(uuid5(NAMESPACE_URL, f"{tenant}/{app}"))
 

@@ -1,4 +1,4 @@
-"""Microsoft Graph's door: who may ask for what, how bodies are checked, how refusals are worded; and users."""
+"""Microsoft Graph's door: who may ask for what, how bodies are checked, how refusals are worded."""
 
 import json
 from collections.abc import Awaitable, Callable, Collection
@@ -8,16 +8,14 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from sandbox.contract_check import read_contract
 from sandbox.entra_tokens import GRAPH, BadToken, EntraTokens
-from sandbox.world import Row, User, World, user_by_oid, user_named
+from sandbox.world import MAILBOX, Row, User, World, user_by_oid
 
 CONTRACT = read_contract("graph")
 ROOT = "/graph/{version}"
 _VERSIONS = ("v1.0", "beta")
-_PROFILE_ROLES = ("User.Read.All", "User.ReadBasic.All")
 
 
 class GraphRefused(Exception):
@@ -34,18 +32,27 @@ class Caller:
 
     tenant: str
     app: str
+    roles: frozenset[str] = frozenset()
+
+    def may(self, *roles: str) -> bool:
+        """Whether the token holds one of `roles`."""
+        return not self.roles.isdisjoint(roles)
 
 
 @dataclass(slots=True)
 class Switches:
     """What an administrator or Microsoft decides and no request can change.
 
-    `policy_for` is the object ids with an application access policy, None when it was granted to the whole tenant.
+    `policy_for` is the object ids with an application access policy, None when it was granted to the whole tenant;
+    `mail_from` the mailboxes that Exchange lets the app send from; `unlicensed` who has no Teams.
     """
 
     policy_for: set[str] | None = None
     guest_url: bool = False
     call_events_in: tuple[str, ...] = _VERSIONS
+    mail_from: set[str] = field(default_factory=lambda: {MAILBOX})
+    unlicensed: set[str] = field(default_factory=set)
+    license_details: bool = True
 
 
 Answer = Callable[[Request, Caller], Awaitable[Response]]
@@ -60,7 +67,7 @@ class GraphDoor:
     switches: Switches = field(default_factory=Switches)
 
     def open(self, answer: Answer, *, roles: Collection[str]) -> Callable[[Request], Awaitable[Response]]:
-        """`answer` for apps that hold one of `roles`; for others a refusal, which is remembered."""
+        """`answer` for apps that hold one of `roles`, if any are named; for others a refusal, which is remembered."""
 
         async def handler(request: Request) -> Response:
             try:
@@ -83,10 +90,11 @@ class GraphDoor:
             claims = self.tokens.check(request.headers.get("authorization", ""), audiences=[GRAPH])
         except BadToken as refusal:
             raise GraphRefused(401, "InvalidAuthenticationToken", str(refusal)) from refusal
-        if not set(roles) & set(claims.get("roles", ())):
+        held = frozenset(claims.get("roles", ()))
+        if roles and held.isdisjoint(roles):
             text = f"Missing role permissions on the request. API requires one of '{', '.join(roles)}'."
             raise GraphRefused(403, "Forbidden", text)
-        return Caller(tenant=claims["tid"], app=claims["appid"])
+        return Caller(tenant=claims["tid"], app=claims["appid"], roles=held)
 
     def organizer(self, request: Request, caller: Caller) -> User:
         """The user in the path, whose meetings the app may see, or raise GraphRefused."""
@@ -112,41 +120,6 @@ class GraphDoor:
         if refusal.status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="", error="invalid_token"'
         return JSONResponse({"error": error}, status_code=refusal.status, headers=headers)
-
-
-@dataclass(frozen=True, slots=True)
-class GraphUsers:
-    """The directory, as far as an app needs it: one user at a time."""
-
-    door: GraphDoor
-
-    def routes(self) -> list[Route]:
-        return [Route(f"{ROOT}/users/{{user}}", self.door.open(self._get, roles=_PROFILE_ROLES))]
-
-    async def _get(self, request: Request, caller: Caller) -> Response:
-        named = request.path_params["user"]
-        user = user_named(named, caller.tenant)
-        if user is None or named == user.key:
-            text = f"Resource '{named}' does not exist."
-            raise GraphRefused(404, "Request_ResourceNotFound", text)
-        first, _, last = user.name.partition(" ")
-        row: Row = {
-            "id": user.oid,
-            "displayName": user.name,
-            "givenName": first,
-            "surname": last,
-            "mail": user.address,
-            "userPrincipalName": user.address,
-        }
-        selected = request.query_params.get("$select")
-        if selected:
-            wanted = [one.strip() for one in selected.split(",")]
-            unknown = [one for one in wanted if one not in row]
-            if unknown:
-                text = f"Could not find a property named '{unknown[0]}' on type 'microsoft.graph.user'."
-                raise GraphRefused(400, "BadRequest", text)
-            row = {name: row[name] for name in wanted}
-        return JSONResponse(row)
 
 
 async def body_of(request: Request, type_name: str) -> Row:

@@ -25,6 +25,9 @@ class SandboxNeighbours:
     def meetings(self) -> list[Row]:
         return [*self.api.meeting_rows()]
 
+    def mails(self) -> list[Row]:
+        return [*self.api.mail_rows()]
+
     def troubles(self) -> list[TroubleLine]:
         return [_line(one) for one in self.api.world.troubles.rows()]
 

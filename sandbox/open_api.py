@@ -11,10 +11,11 @@ from starlette.routing import Route
 
 from sandbox.communication import Communication, Text
 from sandbox.entra import Entra
-from sandbox.entra_tokens import EXPIRES_IN
+from sandbox.entra_tokens import EXPIRES_IN, GRAPH_ROLE_IDS
 from sandbox.graph import Switches
 from sandbox.graph_notifications import GraphNotifications
 from sandbox.phone_numbers import PhoneNumbers
+from sandbox.resource_manager import ResourceManager
 from sandbox.teams import Teams
 from sandbox.teams_meeting import CannotJoin, Meeting, Participant
 from sandbox.trouble import NotATrouble
@@ -39,6 +40,7 @@ class OpenApi:
     communication: Communication
     phone_numbers: PhoneNumbers
     switches: Switches
+    manager: ResourceManager
 
     def routes(self) -> list[Route]:
         def get(path: str, answer: Answer) -> Route:
@@ -51,6 +53,7 @@ class OpenApi:
             get("/api/texts", self._texts),
             post("/api/texts/reply", self._reply),
             post("/api/phone-numbers", self._register_number),
+            get("/api/mail", self._mail),
             get("/api/meetings", self._meetings),
             post("/api/teams/{meeting}/join", self._join),
             post("/api/teams/{meeting}/admit", self._admit),
@@ -74,6 +77,13 @@ class OpenApi:
     def text_rows(self) -> list[Row]:
         """All texts, newest last."""
         return [_text_row(one) for one in self.communication.texts]
+
+    async def _mail(self, _request: Request, _body: Row) -> list[Row]:
+        return self.mail_rows()
+
+    def mail_rows(self) -> list[Row]:
+        """All mails that were sent, newest last."""
+        return [*self.world.mails]
 
     async def _reply(self, _request: Request, body: Row) -> Row:
         sender, to, message = (_text(body, name) for name in ("from", "to", "message"))
@@ -151,6 +161,11 @@ class OpenApi:
             "guest_url": self.switches.guest_url,
             "call_events_in": list(self.switches.call_events_in),
             "consented": sorted(self.entra.consented),
+            "permissions": list(self.entra.granted),
+            "mail_from": sorted(self.switches.mail_from),
+            "unlicensed": sorted(self.switches.unlicensed),
+            "license_details": self.switches.license_details,
+            "region": self.manager.region,
             "texts_per_minute": self.communication.per_minute,
             "unreachable": sorted(self.communication.unreachable),
         }
@@ -166,6 +181,14 @@ class OpenApi:
         self.switches.guest_url = bool(body.get("guest_url", self.switches.guest_url))
         self.switches.call_events_in = tuple(body.get("call_events_in", self.switches.call_events_in))
         self.entra.consented = set(body.get("consented", self.entra.consented))
+        permissions = tuple(str(one) for one in body.get("permissions", self.entra.granted))
+        if not set(permissions) <= set(GRAPH_ROLE_IDS):
+            raise CannotDo(f"permissions can only be: {', '.join(GRAPH_ROLE_IDS)}")
+        self.entra.granted = permissions
+        self.switches.mail_from = {str(one) for one in body.get("mail_from", self.switches.mail_from)}
+        self.switches.unlicensed = {str(one) for one in body.get("unlicensed", self.switches.unlicensed)}
+        self.switches.license_details = bool(body.get("license_details", self.switches.license_details))
+        self.manager.region = str(body.get("region", self.manager.region))
         self.communication.per_minute = int(body.get("texts_per_minute", self.communication.per_minute))
         self.communication.unreachable = set(body.get("unreachable", self.communication.unreachable))
         return await self._show_switches(request, body)

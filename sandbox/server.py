@@ -18,8 +18,10 @@ from sandbox.epic.desk_api import DeskApi
 from sandbox.epic.state import CLIENT_IDS, EpicState, new_state
 from sandbox.epic.web import EpicWeb
 from sandbox.event_grid import EventGrid
-from sandbox.graph import GraphDoor, GraphUsers
+from sandbox.graph import GraphDoor
 from sandbox.graph_calls import GraphCalls
+from sandbox.graph_directory import GraphDirectory
+from sandbox.graph_mail import GraphMail
 from sandbox.graph_meetings import GraphMeetings
 from sandbox.graph_notifications import GraphNotifications
 from sandbox.graph_subscriptions import GraphSubscriptions
@@ -29,6 +31,7 @@ from sandbox.neighbours import SandboxNeighbours
 from sandbox.open_api import OpenApi
 from sandbox.pages import stylesheet
 from sandbox.phone_numbers import PhoneNumbers
+from sandbox.resource_manager import ResourceManager
 from sandbox.teams import Teams
 from sandbox.teams_pages import TeamsPages
 from sandbox.trouble import Service, TroubledService
@@ -83,7 +86,8 @@ def build(world: World) -> Sandbox:
     communication = Communication(world, communication_door, events)
     numbers = PhoneNumbers(world, communication_door, communication)
 
-    api = OpenApi(world, entra, teams, notifications, communication, numbers, door.switches)
+    manager = ResourceManager(world, tokens)
+    api = OpenApi(world, entra, teams, notifications, communication, numbers, door.switches, manager)
     epic = new_state(
         url=world.http, state_dir=world.state_dir, clock=world.now, http=world.client, pause=world.pause
     )
@@ -91,7 +95,9 @@ def build(world: World) -> Sandbox:
     http_routes: list[BaseRoute] = [
         stylesheet(),
         *api.routes(),
-        *GraphUsers(door).routes(),
+        *GraphDirectory(door, entra).routes(),
+        *GraphMail(door).routes(),
+        *manager.routes(),
         *meetings.routes(),
         *GraphCalls(door, teams, meetings).routes(),
         *subscriptions.routes(),

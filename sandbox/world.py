@@ -21,6 +21,8 @@ TENANT = "11111111-aaaa-4aaa-8aaa-000000000001"
 OTHER_TENANT = "11111111-aaaa-4aaa-8aaa-000000000002"
 ENTRA_CLIENT_ID = "0c0ffee0-0000-4000-8000-00000000ec01"
 FACTS_FILE = "sandbox.json"
+# The one mailbox from which the app may send.
+MAILBOX = "visits@lamna.example"
 
 # Enough to read what happened in a session, bounded so that a long-running sandbox does not grow.
 _EVENTS_KEPT = 5000
@@ -41,6 +43,13 @@ class User:
     roles: tuple[str, ...] = ()
     directory_roles: tuple[str, ...] = ()
     tenant: str = TENANT
+    other_addresses: tuple[str, ...] = ()
+    signs_in_with: str = ""
+
+    @property
+    def sign_in(self) -> str:
+        """The user principal name, which need not be a mailbox."""
+        return self.signs_in_with or self.address
 
 
 def _oid(number: int) -> str:
@@ -51,9 +60,15 @@ USERS = {
     one.key: one
     for one in (
         User("avery", _oid(1), "Avery Howard", "avery@lamna.example", ("Administrator",)),
-        User("priya", _oid(2), "Priya Nair", "priya.nair@lamna.example"),
+        User(
+            "priya",
+            _oid(2),
+            "Priya Nair",
+            "priya.nair@lamna.example",
+            other_addresses=("p.nair@lamna.example",),
+        ),
         User("susan", _oid(3), "Susan Carter", "susan.carter@lamna.example"),
-        User("visits", _oid(4), "Lamna Video Visits", "visits@lamna.example"),
+        User("visits", _oid(4), "Lamna Video Visits", MAILBOX),
         User("omar", _oid(5), "Omar Reyes", "omar.reyes@lamna.example"),
         User("kim", _oid(9), "Kim Akers", "kim@elsewhere.example", ("Administrator",), tenant=OTHER_TENANT),
     )
@@ -77,6 +92,7 @@ class World:
     )
     troubles: Troubles = field(default_factory=Troubles)
     events: deque[Row] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
+    mails: list[Row] = field(default_factory=list)
     refusals: deque[Row] = field(default_factory=lambda: deque(maxlen=_REFUSALS_KEPT))
     entra_client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     communication_key: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())

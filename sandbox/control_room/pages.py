@@ -17,6 +17,7 @@ from sandbox.control_room.view import (
     Row,
     TroubleLine,
     choices,
+    mail_lines,
     meeting_cards,
     message_lines,
     suggested_start,
@@ -50,7 +51,7 @@ _FILES = {
 }
 
 # What the page's script keeps fresh; each is a template of its own.
-_PARTS = ("connection", "schedule", "meetings", "messages", "write-backs", "phone", "trouble")
+_PARTS = ("connection", "schedule", "meetings", "messages", "write-backs", "mail", "phone", "trouble")
 
 # What the page says after each form.
 _SAID = {
@@ -76,6 +77,8 @@ class Neighbours(Protocol):
     def texts(self) -> list[Row]: ...
 
     def meetings(self) -> list[Row]: ...
+
+    def mails(self) -> list[Row]: ...
 
     def troubles(self) -> list[TroubleLine]: ...
 
@@ -296,6 +299,7 @@ class ControlRoom:
             "messages": message_lines(self._epic),
             "waiting": unanswered(self._epic),
             "write_backs": write_back_lines(self._epic.write_backs),
+            "mails": mail_lines(self._neighbours.mails()),
             "threads": threads(self._neighbours.texts(), self._epic),
             "troubles": self._neighbours.troubles(),
         }

@@ -246,6 +246,11 @@ def threads(texts: Iterable[Row], state: EpicState) -> list[Thread]:
     return list(found.values())
 
 
+def mail_lines(mails: Iterable[Row]) -> list[Row]:
+    """The mails to colleagues, newest first, with the addresses in them as links."""
+    return [{**one, "parts": tuple(_linked(str(one["body"])))} for one in reversed([*mails])]
+
+
 def _owners(state: EpicState) -> dict[str, tuple[str, str]]:
     """Whose phone it is, and the language texts to it are written in: that of the latest booking."""
     languages = {one.key: one.language for one in PATIENTS.values()}

@@ -29,7 +29,7 @@ class Mail:
         await self._post(
             {
                 "subject": subject,
-                "body": {"contentType": "Text", "content": text},
+                "body": {"contentType": "text", "content": text},
                 "toRecipients": [{"emailAddress": {"address": to}}],
             }
         )
@@ -42,7 +42,7 @@ class Mail:
         """
         try:
             await self._post(
-                {"subject": "", "body": {"contentType": "Text", "content": ""}, "toRecipients": []}
+                {"subject": "", "body": {"contentType": "text", "content": ""}, "toRecipients": []}
             )
         except GraphRefused as refusal:
             if refusal.status == 400:

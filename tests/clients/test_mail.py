@@ -31,7 +31,7 @@ async def test_a_notice_is_plain_text_to_one_person_and_leaves_no_copy() -> None
     assert double.body() == {
         "message": {
             "subject": "Waiting for you",
-            "body": {"contentType": "Text", "content": "Please look."},
+            "body": {"contentType": "text", "content": "Please look."},
             "toRecipients": [{"emailAddress": {"address": "priya.nair@lamna.example"}}],
         },
         "saveToSentItems": False,

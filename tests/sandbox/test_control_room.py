@@ -26,6 +26,7 @@ class FakeNeighbours:
     """Texts, meetings and trouble without the services behind them."""
 
     sent: list[Row] = field(default_factory=list)
+    posted: list[Row] = field(default_factory=list)
     people: list[dict[str, Any]] = field(default_factory=list)
     made: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -44,6 +45,9 @@ class FakeNeighbours:
                 "participants": self.people,
             }
         ]
+
+    def mails(self) -> list[Row]:
+        return self.posted
 
     def troubles(self) -> list[TroubleLine]:
         return [
@@ -355,3 +359,21 @@ async def test_another_sites_page_cannot_press_the_buttons(room: Room) -> None:
 
     assert answer.status_code == 403
     assert room.epic.instance.schedule.bookings == []
+
+
+async def test_a_mail_to_a_colleague_is_shown_with_its_link(room: Room) -> None:
+    room.neighbours.posted.append(
+        {
+            "id": "mail-1",
+            "at": "2027-01-15T17:00:00+00:00",
+            "from": "visits@lamna.example",
+            "to": ["priya.nair@lamna.example"],
+            "subject": f"Waiting for you {HOSTILE}",
+            "body": f"Look at {S}/approvals now",
+        }
+    )
+    page = await room.page()
+
+    assert f'href="{S}/approvals"' in page
+    assert "priya.nair@lamna.example" in page
+    assert HOSTILE not in page
