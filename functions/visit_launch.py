@@ -11,7 +11,14 @@ from functions.web.pages import language_of, page
 from functions.web.replies import found, see_other
 from functions.work import landing
 from shared.domain.environment import EnvironmentId
-from shared.domain.launch import LAUNCH_LIVES, SESSION_LIVES, LaunchFailed, LaunchFailure, LaunchRole
+from shared.domain.launch import (
+    BEGUN_BY_EPIC,
+    LAUNCH_LIVES,
+    SESSION_LIVES,
+    LaunchFailed,
+    LaunchFailure,
+    LaunchRole,
+)
 from shared.flows.launch_visit import ToVisit, begin_launch, finish_launch
 from shared.wiring import Services
 
@@ -37,7 +44,7 @@ def visit_launch(services: Services) -> func.Blueprint:
         """Send whoever launches to Epic's sign-in, when Epic is who it says."""
         await services.ready()
         role = req.route_params["role"]
-        if role not in set(LaunchRole):
+        if role not in BEGUN_BY_EPIC:
             raise LaunchFailed(LaunchFailure.UNKNOWN_ENVIRONMENT)
         begun = await begin_launch(
             EnvironmentId(req.route_params["environment"]),

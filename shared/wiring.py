@@ -15,6 +15,7 @@ from shared.clients.directory import Directory
 from shared.clients.entra import EntraTokens
 from shared.clients.epic_backend import BackendTokens
 from shared.clients.epic_check import AddressChecker
+from shared.clients.epic_preflight import EpicPreflight
 from shared.clients.epic_smart import EpicSmart
 from shared.clients.epic_status import EpicStatus
 from shared.clients.graph import Graph
@@ -74,6 +75,8 @@ class Services:
     visit_of_client_state: Callable[[str], Awaitable[str | None]]
     smart: ports.EpicSmart
     address_checker: ports.AddressChecker
+    epic_sign_in: ports.EpicSignIn
+    preflight: ports.EpicPreflight
     status: ports.EpicStatus
     client_keys: Callable[[EnvironmentId, EpicClient], Awaitable[dict[str, Any]]]
     carrier: ports.TextMessages
@@ -163,6 +166,8 @@ def real_services(settings: Settings) -> Services:
         opener=TeamsNotifications(tokens=entra, key_named=vault.call_events_key_named, now=_now),
         visit_of_client_state=client_state,
         smart=smart,
+        epic_sign_in=smart,
+        preflight=EpicPreflight(epic_http, smart=smart, smart_keys=vault.smart_key, now=_now, new_id=_new_id),
         address_checker=AddressChecker(epic_http, smart=smart, private_hosts=settings.private_fhir_hosts),
         status=EpicStatus(
             epic_http,

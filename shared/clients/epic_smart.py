@@ -21,7 +21,7 @@ from shared.clients.published_keys import PublishedKeys, UnknownKey
 from shared.clients.web_call import Answer, call
 from shared.domain.environment import Connection, EpicClient, LiveEnvironment
 from shared.domain.errors import NotSignedIn, TurnedDown
-from shared.domain.launch import Launch, LaunchContext, LaunchFailed, LaunchFailure, LaunchRole
+from shared.domain.launch import EpicUser, Launch, LaunchContext, LaunchFailed, LaunchFailure, LaunchRole
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +188,28 @@ class EpicSmart:
             external_id_type=extras["external_id_type"],
         )
 
+    async def identify(
+        self, environment: LiveEnvironment, client: EpicClient, launch: Launch, *, code: str
+    ) -> EpicUser:
+        """Redeem the code and say who signed in. Reads nothing at Epic and drops all tokens.
+
+        Raise TryAgain, TurnedDown (its code is OAuth's own or the HTTP status), or LaunchFailed: with WRONG_EPIC
+        when the id token names another issuer than the one that is pinned.
+        """
+        connection = environment.connection
+        client_id = connection.clients.get(client, "")
+        told = await self._redeem(environment, client, launch, code=code, client_id=client_id)
+        try:
+            claims = await self._signed_in(told, connection, launch, client_id=client_id)
+        except LaunchFailed as unproven:
+            # Refused in any case: what a token says that does not hold only picks the words.
+            if _issuer_of(_text(told, "id_token")) not in ("", connection.issuer):
+                raise LaunchFailed(LaunchFailure.WRONG_EPIC) from unproven
+            raise
+        server, _, reference = _text(claims, "fhirUser").rstrip("/").rpartition("/")
+        server, _, kind = server.rpartition("/")
+        return EpicUser(kind=kind, id=reference, server=server)
+
     async def _redeem(
         self, environment: LiveEnvironment, client: EpicClient, launch: Launch, *, code: str, client_id: str
     ) -> dict[str, Any]:
@@ -243,6 +265,14 @@ class EpicSmart:
             logger.warning("an id token did not hold: it was made for another launch")
             raise LaunchFailed(LaunchFailure.EPIC_SAID_NO)
         return claims
+
+
+def _issuer_of(token: str) -> str:
+    """What an unproven id token calls its issuer; nothing when it cannot be read."""
+    try:
+        return _text(jwt.decode(token, options={"verify_signature": False}), "iss")
+    except jwt.PyJWTError:
+        return ""
 
 
 def _text(content: Mapping[str, Any], name: str) -> str:

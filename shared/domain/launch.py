@@ -13,6 +13,11 @@ class LaunchRole(StrEnum):
     PROVIDER = "provider"
     PATIENT = "patient"
     DEVICE_TEST = "device-test"
+    APPROVAL = "approval"  # an analyst proves that they work with this Epic; never begun by Epic
+
+
+# What a record in Epic may begin.
+BEGUN_BY_EPIC = frozenset({LaunchRole.PROVIDER, LaunchRole.PATIENT, LaunchRole.DEVICE_TEST})
 
 
 class LaunchFailure(StrEnum):
@@ -61,6 +66,9 @@ class Launch:
     nonce: str
     redirect_uri: str
     begun_at: datetime
+    # Of an approval only: the portal session that began it, and the content that was on the page.
+    session_hash: str = ""
+    content_hash: str = ""
 
     def expired(self, now: datetime) -> bool:
         return now - self.begun_at > LAUNCH_LIVES
@@ -79,6 +87,15 @@ class LaunchContext:
     department: str
     external_id: str
     external_id_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class EpicUser:
+    """Who signed in at Epic, as its id token says: a kind of FHIR resource and an id at that server."""
+
+    kind: str  # such as Practitioner, Patient or RelatedPerson; empty when Epic did not say
+    id: str
+    server: str  # the FHIR base URL the person was named at; empty when Epic named none
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from shared.domain.fhir_check import AddressCheck
 from shared.domain.geography import Geography
 from shared.domain.inbound import InboundMessage, Parked, SealedMessage
 from shared.domain.join_link import JoinLink
-from shared.domain.launch import Launch, LaunchContext, VisitSession
+from shared.domain.launch import EpicUser, Launch, LaunchContext, VisitSession
 from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
 from shared.domain.portal_session import Colleague
+from shared.domain.preflight import Preflight
 from shared.domain.roster import CallEvent
 from shared.domain.tenant import Tenant, TenantId
 from shared.domain.versioned import Versioned
@@ -402,6 +403,33 @@ class EpicSmart(Protocol):
         Falls back to the CSN of the Appointment or Encounter, read with that token. Drops all tokens.
         Raise TryAgain, TurnedDown, or LaunchFailed.
         """
+        ...
+
+
+class EpicSignIn(Protocol):
+    """Signing in at Epic only to prove that one works there."""
+
+    def authorize_url(
+        self, connection: Connection, client: EpicClient, launch: Launch, *, epic_launch: str, state: str
+    ) -> str: ...
+
+    async def identify(
+        self, environment: LiveEnvironment, client: EpicClient, launch: Launch, *, code: str
+    ) -> EpicUser:
+        """Redeem the code and say who signed in; nothing is read and nothing kept.
+
+        Raise TryAgain, TurnedDown, or LaunchFailed.
+        """
+        ...
+
+
+class EpicPreflight(Protocol):
+    """Trying client ids, keys and the redirect address before a person is asked."""
+
+    async def try_clients(
+        self, environment: EnvironmentId, connection: Connection, *, redirect_uri: str
+    ) -> Preflight:
+        """What Epic says to each client id of a connection with its endpoints pinned. Raises nothing."""
         ...
 
 

@@ -73,6 +73,8 @@ def _to_row(launch: Launch, *, secrets: str) -> dict[str, Any]:
         "role": launch.role.value,
         "secrets": secrets,
         "redirect_uri": launch.redirect_uri,
+        "session_hash": launch.session_hash,
+        "content_hash": launch.content_hash,
         "begun_at": instant(launch.begun_at),
         "used": False,
     }
@@ -89,4 +91,7 @@ def _from_row(row: Row, *, verifier: str, nonce: str) -> Launch:
         nonce=nonce,
         redirect_uri=row["redirect_uri"],
         begun_at=moment(row["begun_at"]),
+        # Launches that began before these columns existed have none.
+        session_hash=row.get("session_hash", ""),
+        content_hash=row.get("content_hash", ""),
     )

@@ -6,6 +6,7 @@ import pytest
 
 from shared.clients.directory import Directory
 from shared.clients.epic_check import AddressChecker
+from shared.clients.epic_preflight import EpicPreflight
 from shared.clients.epic_smart import EpicSmart
 from shared.clients.epic_status import EpicStatus
 from shared.clients.key_vault import KeyVault
@@ -27,6 +28,8 @@ PAIRS: list[tuple[type, type]] = [
     (ports.EpicSmart, EpicSmart),
     (ports.EpicStatus, EpicStatus),
     (ports.AddressChecker, AddressChecker),
+    (ports.EpicSignIn, EpicSmart),
+    (ports.EpicPreflight, EpicPreflight),
     (ports.Directory, Directory),
     (ports.Mail, Mail),
 ]
@@ -46,6 +49,7 @@ def shapes(
     smart: EpicSmart,
     status: EpicStatus,
     checker: AddressChecker,
+    preflight: EpicPreflight,
 ) -> tuple[
     ports.Keys,
     DataKeys,
@@ -56,9 +60,11 @@ def shapes(
     ports.EpicSmart,
     ports.EpicStatus,
     ports.AddressChecker,
+    ports.EpicSignIn,
+    ports.EpicPreflight,
 ]:
     """For the type checker: each client fits its port."""
-    return vault, vault, texts, meetings, events, opener, smart, status, checker
+    return vault, vault, texts, meetings, events, opener, smart, status, checker, smart, preflight
 
 
 @pytest.mark.parametrize(("port", "client"), PAIRS, ids=lambda one: one.__name__)

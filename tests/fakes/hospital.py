@@ -72,6 +72,7 @@ from tests.fakes.outside import (
     FakeEpicStatus,
     FakeMail,
     FakeOpener,
+    FakePreflight,
     FakeTeamsMeetings,
     FakeTextMessages,
 )
@@ -272,6 +273,7 @@ class Hospital:
         self.opener = FakeOpener()
         self.smart = FakeEpicSmart()
         self.address_checker = FakeAddressChecker()
+        self.preflight = FakePreflight()
         self.status = FakeEpicStatus()
         self.entra = FakeEntra(
             {one.object_id: one for one in (AVERY, PRIYA, RILEY, JORDAN, DANA, LENA, NOBODY)}
@@ -453,6 +455,8 @@ class Hospital:
             visit_of_client_state=client_state,
             smart=self.smart,
             address_checker=self.address_checker,
+            epic_sign_in=self.smart,
+            preflight=self.preflight,
             status=self.status,
             client_keys=client_keys,
             carrier=self.carrier,

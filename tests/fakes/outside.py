@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.domain.environment import Connection, EpicClient, LiveEnvironment
+from shared.domain.environment import Connection, EnvironmentId, EpicClient, LiveEnvironment
 from shared.domain.errors import NotSignedIn, TurnedDown
 from shared.domain.fhir_check import AddressCheck, CheckCode, Finding, Software
-from shared.domain.launch import Launch, LaunchContext
+from shared.domain.launch import EpicUser, Launch, LaunchContext
 from shared.domain.phone_number import PhoneNumber
 from shared.domain.portal_session import Colleague
+from shared.domain.preflight import Preflight, accepted
 from shared.domain.roster import CallEvent
 from shared.domain.tenant import Person
 from shared.domain.visit import ExternalId, Fact, FactKind, Meeting, Subscription
@@ -200,6 +201,7 @@ class FakeEpicSmart(Trouble):
     def __init__(self) -> None:
         super().__init__()
         self.contexts: dict[str, LaunchContext] = {}
+        self.users: dict[str, EpicUser] = {}
         self.exchanged = 0
 
     async def discover(self, fhir_base_url: str, *, client_id: str) -> dict[str, str]:
@@ -221,6 +223,30 @@ class FakeEpicSmart(Trouble):
         if code not in self.contexts:
             raise TurnedDown("no such code", code="invalid_grant")
         return self.contexts[code]
+
+    async def identify(
+        self, environment: LiveEnvironment, client: EpicClient, launch: Launch, *, code: str
+    ) -> EpicUser:
+        await self.begin()
+        if code not in self.users:
+            raise TurnedDown("no such code", code="invalid_grant")
+        return self.users[code]
+
+
+class FakePreflight(Trouble):
+    """Epic accepts every client id, unless a test has laid down what it says instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.says = Preflight(tuple(accepted(client) for client in EpicClient))
+        self.tried: list[tuple[EnvironmentId, Connection, str]] = []
+
+    async def try_clients(
+        self, environment: EnvironmentId, connection: Connection, *, redirect_uri: str
+    ) -> Preflight:
+        await self.begin()
+        self.tried.append((environment, connection, redirect_uri))
+        return self.says
 
 
 class FakeAddressChecker(Trouble):

@@ -107,6 +107,8 @@ def launch(tenant: TenantId, environment: EnvironmentId, state_hash: str) -> Lau
         nonce="a-secret-nonce",
         redirect_uri="https://visits.example/launch/callback",
         begun_at=NOW,
+        session_hash="s-1",
+        content_hash="c-1",
     )
 
 
