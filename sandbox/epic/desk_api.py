@@ -154,13 +154,10 @@ class DeskApi:
         return _setup(desk.instance)
 
     async def _rules(self, desk: Desk, fields: Fields) -> Fields:
-        """Change how the status service of this site behaves."""
+        """Change how the status service and the sign-in of this site behave."""
         rules = desk.instance.rules
-        for switch in ("post_allowed", "entitled", "id_type_needed"):
-            if switch in fields:
-                if not isinstance(fields[switch], bool):
-                    raise BadFields(f"{switch} must be true or false")
-                setattr(rules, switch, fields[switch])
+        _switch(rules, fields, "post_allowed", "entitled", "id_type_needed")
+        _switch(desk.instance.signing_in, fields, "keys_synced", "other_epic")
         statuses, id_types = fields.get("statuses"), fields.get("id_types")
         try:
             if isinstance(statuses, dict):
@@ -290,8 +287,19 @@ def _setup(instance: Instance) -> Fields:
             "basic_password": instance.rules.basic_password,
             "statuses": {value: meaning.value for value, meaning in instance.rules.statuses.items()},
             "id_types": dict(instance.rules.id_types),
+            "keys_synced": instance.signing_in.keys_synced,
+            "other_epic": instance.signing_in.other_epic,
         },
     }
+
+
+def _switch(rules: object, fields: Fields, *names: str) -> None:
+    """Set those of `rules` that the body names."""
+    for name in names:
+        if name in fields:
+            if not isinstance(fields[name], bool):
+                raise BadFields(f"{name} must be true or false")
+            setattr(rules, name, fields[name])
 
 
 def _changed(change: Change) -> Fields:

@@ -81,10 +81,11 @@ class Provider:
     login: str
     email: str
     sex: str
+    title: str = "Dr."
 
     @property
     def name(self) -> str:
-        return f"Dr. {self.given} {self.family}"
+        return " ".join(part for part in (self.title, self.given, self.family) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,25 @@ PROVIDERS = {
             login="OREYES",
             email="omar.reyes@lamna.example",
             sex="M",
+        ),
+    )
+}
+
+# Works in Epic and treats nobody. Epic names every user of its own a Practitioner.
+ANALYSTS = {
+    one.key: one
+    for one in (
+        Provider(
+            key="priya",
+            family="Nair",
+            given="Priya",
+            employee="10088",
+            record="",
+            npi="",
+            login="PNAIR",
+            email="priya.nair@lamna.example",
+            sex="F",
+            title="",
         ),
     )
 }

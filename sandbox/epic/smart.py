@@ -226,8 +226,13 @@ def _authorize(
 
 
 def _who_may(client: Client) -> dict[str, Person]:
-    clinicians = client.kind is ClientKind.PROVIDER
-    return {key: one for key, one in everyone().items() if isinstance(one, Provider) is clinicians}
+    """Who can sign in without a launch: to the patients' app only MyChart users, to the other one everybody.
+
+    Epic shows people who work there its own sign-in page; that MyChart users get through as well is the app's to
+    notice, so the sandbox lets them.
+    """
+    mychart_only = client.kind is ClientKind.PATIENT
+    return {key: one for key, one in everyone().items() if not (mychart_only and isinstance(one, Provider))}
 
 
 def _redeem(instance: Instance, client: Client, token: str, state: EpicState) -> Launch:
@@ -265,11 +270,20 @@ def _back_with_code(
     return f"{given['redirect_uri']}?{urlencode({'code': code, 'state': given['state']})}"
 
 
-def finish_sign_in(state: EpicState, instance: Instance, *, request: str, person: str) -> Redirect:
-    """Someone chose who they are on the sign-in page: back to the app. Raises Unregistered."""
+def finish_sign_in(
+    state: EpicState, instance: Instance, *, request: str, person: str, deny: bool = False
+) -> Redirect:
+    """Someone chose who they are on the sign-in page, or was not let in: back to the app. Raises Unregistered."""
     waiting = instance.sign_ins.pop(request, None)
     if waiting is None or state.clock() >= waiting.expires_at:
         raise Unregistered("This sign-in has expired. Start again from the app.")
+    if deny:
+        answer = {
+            "error": "access_denied",
+            "error_description": "this user may not use the app",
+            "state": waiting.state,
+        }
+        return Redirect(f"{waiting.redirect_uri}?{urlencode(answer)}")
     client = instance.clients[waiting.client_id]
     who = _who_may(client).get(person)
     if who is None:
@@ -402,6 +416,8 @@ def _patient_of(instance: Instance, launch: Launch) -> str:
 
 def _id_token(state: EpicState, instance: Instance, code: Code) -> str:
     person = code.launch.person
+    if instance.signing_in.other_epic:
+        instance = next(one for one in state.instances.values() if one is not instance)
     reference = instance.reference(person)
     now = state.clock()
     claims: dict[str, Any] = {
@@ -471,7 +487,7 @@ async def _client_of(state: EpicState, instance: Instance, given: Mapping[str, s
         raise _not_proven("the assertion's header needs typ JWT and a kid")
     if header.get("jku", client.jwks_url) != client.jwks_url:
         raise _not_proven("jku is not the registered key address")
-    key = await _key_of(state, client, header, log)
+    key = await _key_of(state, instance, client, header, log)
     try:
         claims = jwt.decode(
             assertion,
@@ -525,9 +541,13 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-async def _key_of(state: EpicState, client: Client, header: Mapping[str, Any], log: Log) -> jwt.PyJWK:
+async def _key_of(
+    state: EpicState, instance: Instance, client: Client, header: Mapping[str, Any], log: Log
+) -> jwt.PyJWK:
     """The client's public key named by `kid`, fetched from its registered address when it is not known yet."""
     kid = str(header["kid"])
+    if not instance.signing_in.keys_synced:
+        raise _not_proven("the keys of this client id are not synced yet")
     if not client.jwks_url:
         raise _not_proven("no JWKS address is registered for this client id")
     if kid not in client.keys:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sandbox.epic.hl7_sender import InterfaceEngine, Pause
 from sandbox.epic.hl7_signature import make_signer, signer_in
 from sandbox.epic.keeping import keep, recall
-from sandbox.epic.people import PATIENTS, PROVIDERS, PROXIES, Patient, Provider, Proxy, fhir_id
+from sandbox.epic.people import ANALYSTS, PATIENTS, PROVIDERS, PROXIES, Patient, Provider, Proxy, fhir_id
 from sandbox.epic.schedule import Booking, Connection, Schedule
 
 INSTANCES = ("test", "production")
@@ -179,6 +179,14 @@ class StatusRules:
     id_types: dict[str, str] = field(default_factory=_id_types)
 
 
+@dataclass(slots=True)
+class SignInRules:
+    """What goes wrong at this site's sign-in, while somebody wants to see it."""
+
+    keys_synced: bool = True  # Epic copies registered keys to its servers once a day or so
+    other_epic: bool = False  # id tokens come from the other instance, as when a sign-in page leads elsewhere
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
     """Where the connector is, as the hospital's Epic analyst entered it."""
@@ -198,6 +206,7 @@ class Instance:
     engine: InterfaceEngine
     clients: dict[str, Client]
     rules: StatusRules = field(default_factory=StatusRules)
+    signing_in: SignInRules = field(default_factory=SignInRules)
     connected: Connected | None = None
     zone: str = ""  # of the server, in which messages are written; empty: each clinic's own
     launches: dict[str, Launch] = field(default_factory=dict)
@@ -337,4 +346,4 @@ def resource_type(person: Person) -> str:
 
 def everyone() -> dict[str, Person]:
     """Every invented person by key: keys do not repeat between patients, proxies and clinicians."""
-    return {**PROVIDERS, **PATIENTS, **PROXIES}
+    return {**PROVIDERS, **ANALYSTS, **PATIENTS, **PROXIES}

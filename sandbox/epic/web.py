@@ -131,7 +131,11 @@ class EpicWeb:
         given = request.query_params
         try:
             decision = finish_sign_in(
-                self._state, instance, request=given.get("request", ""), person=given.get("person", "")
+                self._state,
+                instance,
+                request=given.get("request", ""),
+                person=given.get("person", ""),
+                deny=given.get("deny") == "1",
             )
         except Unregistered as refusal:
             return _page("refused.html", status=400, reason=str(refusal))

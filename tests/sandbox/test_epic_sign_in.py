@@ -1,5 +1,6 @@
 """Sandbox Epic refuses every sign-in that Epic would refuse, and gives each launch what Epic would give."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -232,7 +233,6 @@ async def test_a_standalone_launch_asks_who_is_there_and_then_proves_it(epic: St
 
     page = await epic.browser.get("/epic/test/oauth2/authorize", params=parameters)
     assert "Dr. Susan Carter" in page.text
-    assert "Elena Ruiz" not in page.text
     link = page.text.partition('href="/epic/test/oauth2/sign-in')[2].partition('"')[0].replace("&amp;", "&")
     back = await epic.browser.get(f"/epic/test/oauth2/sign-in{link}")
     answer = (await epic.redeem(answer_at_callback(back)["code"])).json()
@@ -240,6 +240,75 @@ async def test_a_standalone_launch_asks_who_is_there_and_then_proves_it(epic: St
     claims = jwt.decode(answer["id_token"], options={"verify_signature": False})
     assert "/Practitioner/" in claims["fhirUser"]
     assert "sessionId" not in answer
+
+
+async def sign_in_links(epic: Stage, **changes: str) -> dict[str, str]:
+    """The links of the sign-in page, by the key of the person or `deny`."""
+    page = await epic.browser.get(
+        "/epic/test/oauth2/authorize",
+        params=epic.authorize_parameters("(left out)", scope="openid fhirUser", **changes),
+    )
+    links = [
+        one.replace("&amp;", "&") for one in re.findall(r'href="(/epic/test/oauth2/sign-in[^"]*)"', page.text)
+    ]
+    return {parse_qs(urlsplit(one).query).get("person", ["deny"])[0]: one for one in links}
+
+
+async def claims_of(epic: Stage, person: str) -> dict[str, Any]:
+    back = await epic.browser.get((await sign_in_links(epic))[person])
+    answer = (await epic.redeem(answer_at_callback(back)["code"])).json()
+    claims: dict[str, Any] = jwt.decode(answer["id_token"], options={"verify_signature": False})
+    return claims
+
+
+@pytest.mark.parametrize(
+    ("person", "kind"),
+    [("susan", "Practitioner"), ("priya", "Practitioner"), ("elena", "Patient"), ("amara", "RelatedPerson")],
+)
+async def test_whoever_signs_in_without_a_launch_is_named_by_what_they_are(
+    epic: Stage, person: str, kind: str
+) -> None:
+    claims = await claims_of(epic, person)
+
+    assert claims["fhirUser"].startswith(f"{epic.instance.fhir_base}/{kind}/")
+
+
+async def test_nobody_who_works_here_signs_in_to_the_patients_app(epic: Stage) -> None:
+    links = await sign_in_links(epic, client_id=CLIENT_IDS["test"][ClientKind.PATIENT])
+
+    assert "elena" in links
+    assert not {"susan", "priya"} & set(links)
+
+
+async def test_somebody_whom_epic_does_not_let_in_comes_back_with_an_error(epic: Stage) -> None:
+    back = await epic.browser.get((await sign_in_links(epic))["deny"])
+
+    assert answer_at_callback(back)["error"] == "access_denied"
+    assert answer_at_callback(back)["state"] == STATE
+
+
+async def rule(epic: Stage, **switches: bool) -> None:
+    answer = await epic.browser.post("/api/epic/rules", json={"instance": "test", **switches})
+    assert answer.status_code == 200, answer.text
+
+
+async def test_keys_that_are_not_synced_yet_prove_nothing(epic: Stage) -> None:
+    await rule(epic, keys_synced=False)
+    back = await epic.browser.get((await sign_in_links(epic))["susan"])
+
+    refused = await epic.redeem(answer_at_callback(back)["code"])
+
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+    await rule(epic, keys_synced=True)
+    assert await epic.backend_token()
+
+
+async def test_a_sign_in_may_come_from_the_other_epic(epic: Stage) -> None:
+    await rule(epic, other_epic=True)
+
+    claims = await claims_of(epic, "susan")
+
+    assert claims["iss"] == epic.state.instances["production"].issuer
 
 
 async def test_a_sign_in_page_works_once(epic: Stage) -> None:
