@@ -57,6 +57,13 @@ _OPTIONAL: Mapping[str, object] = {
     "patient_link": None,
     "go": False,
     "now": None,
+    # What every page of the portal may say.
+    "nav": "",
+    "visitor": None,
+    "csrf_token": "",
+    "form": None,
+    "problems": {},
+    "done": "",
 }
 
 _HEADERS: Mapping[str, str] = {
