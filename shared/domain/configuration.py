@@ -5,8 +5,9 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.domain.environment import Connection, Operation, Texts
+from shared.domain.environment import Connection, EpicClient, Operation, Texts
 from shared.domain.errors import Refused
+from shared.domain.words import said
 
 # The two sentences an administrator accepts before any text; the version is kept with who and when.
 CONSENTS = {
@@ -37,36 +38,42 @@ def problems_of_connection(connection: Connection, *, private_hosts: frozenset[s
     if problem:
         problems["connection.fhir_base_url"] = problem
     if not connection.approvers:
-        problems["connection.approvers"] = "Enter at least one approver"
+        problems["connection.approvers"] = said("Enter at least one approver")
     elif len(connection.approvers) > 10:
-        problems["connection.approvers"] = "Enter 10 approvers or fewer"
-    missing = [kind for kind in ("provider", "patient", "backend") if not _client(connection, kind)]
-    if missing:
-        problems["connection.clients"] = f"Enter the client id of: {', '.join(missing)}"
+        problems["connection.approvers"] = said("Enter 10 approvers or fewer")
     target = connection.write_back
     if target is not None and not _may_call(target.url, private_hosts):
-        problems["connection.write_back.url"] = "The status service's address must start with https://"
+        problems["connection.write_back.url"] = said("The status service's address must start with https://")
     return problems
 
 
-def _client(connection: Connection, kind: str) -> str:
-    return next((value for name, value in connection.clients.items() if name == kind), "")
+def problems_of_submission(connection: Connection) -> dict[str, str]:
+    """What a draft still lacks before an analyst can be asked to approve it, by field."""
+    problems: dict[str, str] = {}
+    if not connection.approvers:
+        problems["connection.approvers"] = said("Enter at least one approver")
+    missing = [kind.value for kind in EpicClient if not connection.clients.get(kind, "").strip()]
+    if missing:
+        problems["connection.clients"] = said(
+            "Enter the client id of: %(clients)s", clients=", ".join(missing)
+        )
+    return problems
 
 
 def _fhir_problem(url: str, private_hosts: frozenset[str]) -> str:
     if not url:
-        return "Enter the FHIR base URL"
+        return said("Enter the FHIR base URL")
     if len(url) > _URL_AT_MOST:
-        return f"FHIR base URL must be {_URL_AT_MOST} characters or fewer"
+        return said("FHIR base URL must be %(most)s characters or fewer", most=_URL_AT_MOST)
     parts = urlsplit(url)
     if "?" in url or "#" in url:
-        return "FHIR base URL must not include a question mark or #"
+        return said("FHIR base URL must not include a question mark or #")
     if not _may_call(url, private_hosts) or parts.username:
-        return "FHIR base URL must start with https://"
+        return said("FHIR base URL must start with https://")
     if re.search(r"/dstu2/?$", parts.path, re.IGNORECASE):
-        return "FHIR base URL must end with /R4. You entered a DSTU2 address."
+        return said("FHIR base URL must end with /R4. You entered a DSTU2 address.")
     if not parts.path.endswith("/R4"):
-        return "FHIR base URL must end with /R4"
+        return said("FHIR base URL must end with /R4")
     return ""
 
 
@@ -82,23 +89,29 @@ def problems_of_operation(operation: Operation) -> dict[str, str]:
     problems: dict[str, str] = {}
     name = operation.organization.strip()
     if not name:
-        problems["operation.organization"] = "Enter the organization name"
+        problems["operation.organization"] = said("Enter the organization name")
     elif len(name) > _NAME_AT_MOST:
-        problems["operation.organization"] = "Organization name must be 40 characters or fewer"
+        problems["operation.organization"] = said("Organization name must be 40 characters or fewer")
     elif _UNPRINTABLE.search(name):
-        problems["operation.organization"] = "Organization name must not include < or >"
+        problems["operation.organization"] = said("Organization name must not include < or >")
     if not operation.phone.strip() or _UNPRINTABLE.search(operation.phone):
-        problems["operation.phone"] = "Enter the phone number that patients may call"
+        problems["operation.phone"] = said("Enter the phone number that patients may call")
     if not _zone_exists(operation.feed.zone):
-        problems["operation.feed.zone"] = "Enter the time zone of the feed, like America/New_York"
+        problems["operation.feed.zone"] = said("Enter the time zone of the feed, like America/New_York")
     for department, about in operation.departments.items():
         if about.zone and not _zone_exists(about.zone):
-            problems[f"operation.departments.{department}.zone"] = "Enter a time zone like America/New_York"
+            problems[f"operation.departments.{department}.zone"] = said(
+                "Enter a time zone like America/New_York"
+            )
     meetings = operation.meetings
     if not timedelta() <= meetings.opens_before <= timedelta(days=1):
-        problems["operation.meetings.opens_before_minutes"] = "Links open at most a day before the visit"
+        problems["operation.meetings.opens_before_minutes"] = said(
+            "Links open at most a day before the visit"
+        )
     if not timedelta() <= meetings.closes_after <= timedelta(days=30):
-        problems["operation.meetings.closes_after_minutes"] = "Links close at most 30 days after the visit"
+        problems["operation.meetings.closes_after_minutes"] = said(
+            "Links close at most 30 days after the visit"
+        )
     return problems | _problems_of_texts(operation.texts)
 
 
@@ -106,23 +119,23 @@ def _problems_of_texts(texts: Texts) -> dict[str, str]:
     problems: dict[str, str] = {}
     for before in texts.reminders:
         if not _LATEST_REMINDER <= before <= _EARLIEST_REMINDER:
-            problems["operation.texts.reminders"] = (
+            problems["operation.texts.reminders"] = said(
                 "Reminder must be between 15 minutes and 14 days before the visit"
             )
     if len(texts.reminders) > 3:
-        problems["operation.texts.reminders"] = "Choose three reminders or fewer"
+        problems["operation.texts.reminders"] = said("Choose three reminders or fewer")
     if len(set(texts.reminders)) != len(texts.reminders):
-        problems["operation.texts.reminders"] = "You already have a reminder at that time"
+        problems["operation.texts.reminders"] = said("You already have a reminder at that time")
     if any(not _E164.fullmatch(number) for number in texts.only_numbers):
-        problems["operation.texts.only_numbers"] = "Enter numbers like +12065550142"
+        problems["operation.texts.only_numbers"] = said("Enter numbers like +12065550142")
     if not texts.on:
         return problems
     if set(texts.consents) != set(CONSENTS):
-        problems["operation.texts.consents"] = "Select both boxes to turn on text messages"
+        problems["operation.texts.consents"] = said("Select both boxes to turn on text messages")
     if not _E164.fullmatch(texts.sender):
-        problems["operation.texts.sender"] = "Link a phone number before you turn on messages"
+        problems["operation.texts.sender"] = said("Link a phone number before you turn on messages")
     if not (texts.booked or texts.changed or texts.cancelled or texts.reminders):
-        problems["operation.texts.on"] = "Select at least one type of message, or turn SMS off"
+        problems["operation.texts.on"] = said("Select at least one type of message, or turn SMS off")
     return problems
 
 

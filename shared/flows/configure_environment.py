@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.audit import AuditEntry
+from shared.domain.configuration import check, problems_of_submission
 from shared.domain.environment import (
     Certificate,
     Connection,
@@ -106,6 +107,7 @@ async def submit(
     await _administrator(given)
     found = await given.environments.get(environment)
     connection = found.value.newest.connection
+    check(problems_of_submission(connection))
     client = connection.clients.get(EpicClient.PROVIDER, "")
     try:
         endpoints = await smart.discover(connection.fhir_base_url, client_id=client)

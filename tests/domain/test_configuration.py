@@ -8,7 +8,12 @@ from datetime import time, timedelta
 import pytest
 
 from shared.domain.audit import FIRST_LINK, AuditEntry, link
-from shared.domain.configuration import check, problems_of_connection, problems_of_operation
+from shared.domain.configuration import (
+    check,
+    problems_of_connection,
+    problems_of_operation,
+    problems_of_submission,
+)
 from shared.domain.environment import (
     Connection,
     Department,
@@ -66,18 +71,24 @@ def test_the_sandbox_may_be_plain_http_and_only_where_the_settings_say() -> None
             {"connection.approvers": "Enter 10 approvers or fewer"},
         ),
         (
-            replace(connection(), clients={EpicClient.PATIENT: "c"}),
-            {"connection.clients": "Enter the client id of: provider, backend"},
-        ),
-        (
             replace(connection(), write_back=WriteBackTarget("http://epic.example/s")),
             {"connection.write_back.url": "The status service's address must start with https://"},
         ),
     ],
-    ids=["no approver", "too many", "no client ids", "write-back in the clear"],
+    ids=["no approver", "too many", "write-back in the clear"],
 )
 def test_what_a_connection_needs(wrong: Connection, problems: dict[str, str]) -> None:
     assert problems_of_connection(wrong, private_hosts=frozenset()) == problems
+
+
+def test_a_draft_may_lack_client_ids_but_nobody_is_asked_to_approve_without_them() -> None:
+    early = replace(connection(), clients={EpicClient.PATIENT: "c", EpicClient.BACKEND: " "})
+
+    assert problems_of_connection(early, private_hosts=frozenset()) == {}
+    assert problems_of_submission(early) == {
+        "connection.clients": "Enter the client id of: provider, backend"
+    }
+    assert problems_of_submission(connection()) == {}
 
 
 @pytest.mark.parametrize(
