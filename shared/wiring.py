@@ -21,7 +21,11 @@ from shared.clients.epic_status import EpicStatus
 from shared.clients.graph import Graph
 from shared.clients.guarded_http import guarded_client
 from shared.clients.key_vault import KeyVault
+from shared.clients.linked_numbers import LinkedNumbers
 from shared.clients.mail import Mail
+from shared.clients.microsoft_checks import MicrosoftChecks
+from shared.clients.outside_clock import OutsideClock
+from shared.clients.own_resource import OwnResource
 from shared.clients.published_keys import PublishedKeys
 from shared.clients.teams_call_events import TeamsCallEvents, visit_of_client_state
 from shared.clients.teams_meetings import TeamsMeetings
@@ -29,7 +33,7 @@ from shared.clients.teams_notifications import TeamsNotifications
 from shared.clients.text_messages import TextMessages
 from shared.domain.environment import EnvironmentId, EpicClient
 from shared.domain.errors import NotFound, Refused
-from shared.domain.geography import check_pin
+from shared.domain.geography import Geography, check_pin
 from shared.domain.tenant import Person, TenantId
 from shared.flows import ports
 from shared.settings import Settings
@@ -86,6 +90,7 @@ class Services:
     directory: Callable[[TenantId], ports.Directory]
     mail: Callable[[TenantId], ports.Mail]
     mail_on: bool
+    observers: Callable[[TenantId], ports.Observers]
 
 
 def _now() -> datetime:
@@ -114,6 +119,7 @@ def real_services(settings: Settings) -> Services:
         now=_now,
     )
     graph, credential = _graph(settings, identity, vault)
+    checker = AddressChecker(epic_http, smart=smart, private_hosts=settings.private_fhir_hosts)
     meetings, call_events = _teams(settings, vault, graph, credential)
 
     async def client_state(state: str) -> str | None:
@@ -168,7 +174,7 @@ def real_services(settings: Settings) -> Services:
         smart=smart,
         epic_sign_in=smart,
         preflight=EpicPreflight(epic_http, smart=smart, smart_keys=vault.smart_key, now=_now, new_id=_new_id),
-        address_checker=AddressChecker(epic_http, smart=smart, private_hosts=settings.private_fhir_hosts),
+        address_checker=checker,
         status=EpicStatus(
             epic_http,
             tokens=BackendTokens(epic_http, smart_keys=vault.smart_key, now=_now, new_id=_new_id),
@@ -182,6 +188,7 @@ def real_services(settings: Settings) -> Services:
         directory=lambda tenant: Directory(graph, credential=credential(tenant)),
         mail=lambda tenant: Mail(graph, credential=credential(tenant), mailbox=settings.mail_from),
         mail_on=bool(settings.mail_from),
+        observers=_observers(settings, identity, vault, stamp, graph, credential, checker),
     )
 
 
@@ -287,3 +294,56 @@ def _carrier(settings: Settings, identity: OwnCredential, vault: KeyVault) -> Te
         key=key if by_key else None,
         identity=None if by_key else identity,
     )
+
+
+def _observers(
+    settings: Settings,
+    identity: OwnCredential,
+    vault: KeyVault,
+    stamp: Stamp,
+    graph: Graph,
+    credential: Callable[[TenantId], TenantCredential],
+    checker: AddressChecker,
+) -> Callable[[TenantId], ports.Observers]:
+    """Everybody who can say whether a tenant is ready, asked only when somebody wants to know."""
+
+    async def key() -> str:
+        return await vault.get("communication-key")
+
+    by_key = settings.communication_credential == "key"
+    # Microsoft's own addresses are settings, so they need no guard.
+    http = httpx.AsyncClient(timeout=8.0)
+    numbers = LinkedNumbers(
+        endpoint=settings.communication_endpoint,
+        now=_now,
+        key=key if by_key else None,
+        identity=None if by_key else identity,
+    )
+    resource = settings.resource_manager
+    own = OwnResource(http, url=resource, identity=identity, now=_now) if resource else None
+
+    async def pinned() -> Geography:
+        return await stamp.stamp_pin.pinned(settings.geography, now=_now())
+
+    def observers(tenant: TenantId) -> ports.Observers:
+        async def last_message(environment: EnvironmentId) -> datetime | None:
+            newest = await stamp.inbound_messages(tenant, environment).newest(1)
+            return newest[0].received_at if newest else None
+
+        return ports.Observers(
+            microsoft=MicrosoftChecks(
+                graph, credential=credential(tenant), client_id=settings.entra_client_id
+            ),
+            mail=Mail(graph, credential=credential(tenant), mailbox=settings.mail_from),
+            graph_clock=OutsideClock(http, service="Microsoft Graph", url=f"{settings.graph_base_url}/v1.0/"),
+            vault_clock=OutsideClock(http, service="key vault", url=settings.key_vault_url),
+            secrets=vault,
+            own_resource=own,
+            numbers=numbers,
+            pinned=pinned,
+            addresses=checker,
+            last_message=last_message,
+            last_launch=None,
+        )
+
+    return observers

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SECONDS = 15.0
-_SCOPES = ["https://graph.microsoft.com/.default"]
+GRAPH_SCOPE = "https://graph.microsoft.com/.default"
 
 # What an error answer says in words, and the code the app gives it. An access policy that is missing can be
 # told from other refusals only by its text (Microsoft Graph, "application access policy").
@@ -152,7 +152,7 @@ class Graph:
         sign_in = AzureIdentityAuthenticationProvider(
             # Without `allowed_hosts` the token would go wherever a request is pointed.
             credential,
-            scopes=_SCOPES,
+            scopes=[GRAPH_SCOPE],
             allowed_hosts=[host],
         )
         adapter = GraphRequestAdapter(sign_in, client=self._pool())

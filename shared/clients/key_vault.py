@@ -9,7 +9,7 @@ every sealed value names the version it was sealed with.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +41,7 @@ from shared.clients.key_material import (
 from shared.clients.web_call import failure
 from shared.domain.environment import EnvironmentId, EpicClient
 from shared.domain.errors import NotFound, OutsideError, TryAgain, TurnedDown
+from shared.domain.readiness import SecretAge
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,14 @@ class KeyVault:
     async def versions(self, name: str) -> list[SecretVersion]:
         """All versions, oldest first; none when there is no such secret."""
         found: list[SecretVersion] = await self._remembered(name, "versions", lambda: self._list(name))
+        return found
+
+    async def ages(self, names: Sequence[str]) -> list[SecretAge]:
+        """When the newest enabled version of each was made; asked now, because a readiness check must not remember."""
+        found = []
+        for name in names:
+            enabled = [one.created_at for one in await self._list(name) if one.enabled]
+            found.append(SecretAge(name, enabled[-1] if enabled else None))
         return found
 
     async def set(self, name: str, value: str) -> str:

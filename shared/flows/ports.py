@@ -4,7 +4,7 @@ Stores built for one tenant or environment have no argument by which another cou
 names end in `Index` are the few that must be found without a tenant: they hold ids and hashes only.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -22,6 +22,7 @@ from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
 from shared.domain.portal_session import Colleague
 from shared.domain.preflight import Preflight
+from shared.domain.readiness import LinkedNumber, SecretAge
 from shared.domain.roster import CallEvent
 from shared.domain.tenant import Tenant, TenantId
 from shared.domain.versioned import Versioned
@@ -364,6 +365,64 @@ class Mail(Protocol):
         ...
 
     async def may_send(self) -> bool: ...
+
+
+class MicrosoftChecks(Protocol):
+    """What Microsoft 365 lets the app do in one tenant. All raise TryAgain or TurnedDown."""
+
+    async def sign_in(self) -> None: ...
+    async def permissions(self) -> frozenset[str]:
+        """The names of the application permissions in Graph that were consented to."""
+        ...
+
+    async def has_access_policy(self, organizer: str) -> bool: ...
+    async def has_teams(self, person: str) -> bool: ...
+    async def has_guest_addresses(self, organizer: str) -> bool: ...
+
+
+class OutsideClock(Protocol):
+    """The clock of another service."""
+
+    async def read(self) -> datetime:
+        """Whole seconds. Raise TryAgain or TurnedDown."""
+        ...
+
+
+class OwnResource(Protocol):
+    """The app as Azure sees it."""
+
+    async def region(self) -> str: ...
+
+
+class LinkedNumbers(Protocol):
+    """The numbers of the Communication Services resource."""
+
+    async def find(self, e164: str) -> LinkedNumber | None: ...
+
+
+class SecretAges(Protocol):
+    """The key vault, as far as secrets are there and how old they are."""
+
+    async def ages(self, names: Sequence[str]) -> list[SecretAge]:
+        """Asked now, never from memory. Raise TryAgain or TurnedDown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Everybody who can say whether one tenant is ready."""
+
+    microsoft: MicrosoftChecks
+    mail: Mail
+    graph_clock: OutsideClock
+    vault_clock: OutsideClock
+    secrets: SecretAges
+    own_resource: OwnResource | None  # None: Azure is not asked
+    numbers: LinkedNumbers
+    pinned: Callable[[], Awaitable[Geography]]
+    addresses: "AddressChecker"
+    last_message: Callable[[EnvironmentId], Awaitable[datetime | None]]
+    last_launch: Callable[[EnvironmentId], Awaitable[datetime | None]] | None  # None: launches are not kept
 
 
 class CallEvents(Protocol):

@@ -10,7 +10,11 @@ from shared.clients.epic_preflight import EpicPreflight
 from shared.clients.epic_smart import EpicSmart
 from shared.clients.epic_status import EpicStatus
 from shared.clients.key_vault import KeyVault
+from shared.clients.linked_numbers import LinkedNumbers
 from shared.clients.mail import Mail
+from shared.clients.microsoft_checks import MicrosoftChecks
+from shared.clients.outside_clock import OutsideClock
+from shared.clients.own_resource import OwnResource
 from shared.clients.teams_call_events import TeamsCallEvents
 from shared.clients.teams_meetings import TeamsMeetings
 from shared.clients.teams_notifications import TeamsNotifications
@@ -32,7 +36,25 @@ PAIRS: list[tuple[type, type]] = [
     (ports.EpicPreflight, EpicPreflight),
     (ports.Directory, Directory),
     (ports.Mail, Mail),
+    (ports.MicrosoftChecks, MicrosoftChecks),
+    (ports.OutsideClock, OutsideClock),
+    (ports.OwnResource, OwnResource),
+    (ports.LinkedNumbers, LinkedNumbers),
+    (ports.SecretAges, KeyVault),
 ]
+
+
+def seers(
+    microsoft: MicrosoftChecks,
+    clock: OutsideClock,
+    resource: OwnResource,
+    numbers: LinkedNumbers,
+    vault: KeyVault,
+) -> tuple[
+    ports.MicrosoftChecks, ports.OutsideClock, ports.OwnResource, ports.LinkedNumbers, ports.SecretAges
+]:
+    """For the type checker: whoever looks whether a hospital is ready fits its port."""
+    return microsoft, clock, resource, numbers, vault
 
 
 def notices(directory: Directory, mail: Mail) -> tuple[ports.Directory, ports.Mail]:

@@ -63,6 +63,7 @@ from shared.storage.envelopes import entry_of, pack, text_message, visit_message
 from shared.wiring import Services
 from shared.wording import PatientTexts
 from tests.fakes.clock import FixedClock
+from tests.fakes.observers import Watchers
 from tests.fakes.outside import (
     FakeAddressChecker,
     FakeCallEvents,
@@ -192,7 +193,7 @@ class App:
 
     def __init__(self, services: Services) -> None:
         app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-        for blueprint in (
+        self.blueprints = (
             hl7_intake(services),
             appointment_messages(services),
             notifications(services),
@@ -208,7 +209,8 @@ class App:
             health(services),
             home_page(services),
             static_files(),
-        ):
+        )
+        for blueprint in self.blueprints:
             app.register_functions(blueprint)
         self.functions: dict[str, Callable[..., Awaitable[Any]]] = {}
         self.routes: list[tuple[str, frozenset[str], re.Pattern[str]]] = []
@@ -274,6 +276,7 @@ class Hospital:
         self.smart = FakeEpicSmart()
         self.address_checker = FakeAddressChecker()
         self.preflight = FakePreflight()
+        self.watchers = Watchers(self.clock, mail=self.mail, addresses=self.address_checker)
         self.status = FakeEpicStatus()
         self.entra = FakeEntra(
             {one.object_id: one for one in (AVERY, PRIYA, RILEY, JORDAN, DANA, LENA, NOBODY)}
@@ -465,4 +468,5 @@ class Hospital:
             directory=lambda _tenant: self.directory,
             mail=lambda _tenant: self.mail,
             mail_on=True,
+            observers=lambda _tenant: self.watchers.observers(),
         )
