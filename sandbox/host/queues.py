@@ -87,6 +87,10 @@ class QueueListener:
                     await self._pause(pause)
                     pause = min(pause * 2, self._longest_pause)
                     continue
+                if self._stopping:
+                    # The request was on its way when the host was told to stop: whoever comes next takes them.
+                    await self._release(messages)
+                    break
                 pause = SHORTEST_PAUSE
                 self._in_flight += len(messages)
                 for message in messages:
@@ -108,6 +112,16 @@ class QueueListener:
         except ResourceNotFoundError:
             await _create(self._queue)
             return []
+
+    async def _release(self, messages: list[QueueMessage]) -> None:
+        """Show messages again that were received and not looked at."""
+        for message in messages:
+            try:
+                await self._queue.update_message(message, visibility_timeout=0)
+            except OUTAGES as outage:
+                logger.warning(
+                    "queue %s: message left as it is, %s", self._queue.queue_name, type(outage).__name__
+                )
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

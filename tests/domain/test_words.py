@@ -6,7 +6,9 @@ from shared.domain.words import said
 
 
 def test_it_is_the_filled_english_sentence() -> None:
-    assert said("%(email)s is already in the list", email="a@b.example") == "a@b.example is already in the list"
+    assert (
+        said("%(email)s is already in the list", email="a@b.example") == "a@b.example is already in the list"
+    )
 
 
 def test_it_remembers_the_template_and_the_facts() -> None:

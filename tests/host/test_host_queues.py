@@ -271,6 +271,51 @@ async def test_stopping_lets_the_running_call_finish_and_takes_nothing_new(queue
     ]
 
 
+class Answering(QueueClient):
+    """The real queue, whose answers wait until the test lets them through."""
+
+    asked: asyncio.Event
+    through: asyncio.Event
+
+    def receive_messages(self, **kwargs: Any) -> Any:
+        pages = super().receive_messages(**kwargs)
+        asked, through = self.asked, self.through
+
+        class Held:
+            def by_page(self) -> Any:
+                async def held() -> Any:
+                    asked.set()
+                    await through.wait()
+                    async for page in pages.by_page():
+                        yield page
+
+                return held()
+
+        return Held()
+
+
+async def test_what_was_on_its_way_when_the_host_stopped_is_shown_to_the_next_one(
+    storage: str, queues: Queues
+) -> None:
+    seen: list[bytes] = []
+
+    async def read(message: func.QueueMessage) -> None:
+        seen.append(message.get_body())
+
+    await queues.put("late")
+    async with Answering.from_connection_string(storage, queues.main.queue_name) as queue:
+        queue.asked, queue.through = asyncio.Event(), asyncio.Event()
+        async with queues.heard_by(read, queue=queue) as listener:
+            await asyncio.wait_for(queue.asked.wait(), 20)
+            listener.stop()
+            queue.through.set()
+
+    assert seen == []
+    assert [message.content async for message in queues.main.receive_messages()] == [
+        base64.b64encode(b"late").decode()
+    ]
+
+
 class Unreachable(QueueClient):
     """The real queue behind a line that is down for a number of requests."""
 
