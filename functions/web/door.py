@@ -30,6 +30,15 @@ Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 GuardedHandler = Callable[[func.HttpRequest, Who], Awaitable[func.HttpResponse]]
 Worded = Callable[[func.HttpRequest, HTTPStatus, str, Exception, str], func.HttpResponse]
 
+
+class TooLarge(DomainError):
+    """More was sent than is ever needed."""
+
+
+class NotJson(DomainError):
+    """What was sent does not call itself JSON, and an API takes nothing else."""
+
+
 # The kinds of refusal with their status and the stable code that the documentation explains.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus, str], ...] = (
     (NotSignedIn, HTTPStatus.UNAUTHORIZED, "not-signed-in"),
@@ -38,6 +47,8 @@ _STATUS: tuple[tuple[type[Exception], HTTPStatus, str], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND, "not-found"),
     (OutOfStep, HTTPStatus.CONFLICT, "changed-meanwhile"),
     (AlreadyThere, HTTPStatus.CONFLICT, "already-there"),
+    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large"),
+    (NotJson, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json"),
     (Refused, HTTPStatus.UNPROCESSABLE_ENTITY, "not-accepted"),
     (DomainError, HTTPStatus.UNPROCESSABLE_ENTITY, "not-accepted"),
     (TryAgain, HTTPStatus.SERVICE_UNAVAILABLE, "try-again"),

@@ -1,4 +1,4 @@
-"""The shapes of the portal's API: what may be sent, and what comes back."""
+"""The shapes of the portal's API: what may be sent."""
 
 from datetime import time, timedelta
 from typing import Literal, TypeVar
@@ -6,10 +6,8 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.domain.environment import (
-    Certificate,
     Connection,
     Department,
-    Environment,
     EnvironmentKind,
     EpicClient,
     Feed,
@@ -189,66 +187,18 @@ def read(model: type[Shape], body: bytes) -> Shape:
     try:
         return model.model_validate_json(body or b"{}")
     except ValidationError as wrong:
-        problems = {
-            ".".join(str(part) for part in error["loc"]): error["msg"]
-            # The input is left out: it may be a number or a name.
-            for error in wrong.errors(include_input=False, include_url=False, include_context=False)
-        }
-        raise Refused(problems or {"": "send a JSON object"}) from None
+        raise Refused(_problems(wrong)) from None
 
 
-def shown(environment: Environment, *, version: str = "") -> dict[str, object]:
-    """An environment as the API answers it."""
-    newest, operation = environment.newest, environment.operation
-    return {
-        "id": environment.id,
-        "kind": environment.kind,
-        "stage": newest.stage,
-        "live": environment.live is not None,
-        "version": version,
-        "connection_version": newest.number,
-        "operation_version": environment.operation_version,
-        "content_hash": newest.connection.content_hash(),
-        "reason": newest.reason,
-        "connection": {
-            "fhir_base_url": newest.connection.fhir_base_url,
-            "clients": {kind.value: client for kind, client in newest.connection.clients.items()},
-            "approvers": list(newest.connection.approvers),
-            "certificates": [_certificate(one) for one in newest.connection.certificates],
-            "write_back": _write_back(newest.connection.write_back),
-            "authorize_url": newest.connection.authorize_url,
-            "token_url": newest.connection.token_url,
-        },
-        "operation": {
-            "organization": operation.organization,
-            "phone": operation.phone,
-            "zone": operation.feed.zone,
-            "texts_on": operation.texts.on,
-            "sender": operation.texts.sender,
-            "reminders_minutes": [int(one.total_seconds() // 60) for one in operation.texts.reminders],
-        },
-        "addresses": {
-            "hl7v2": f"/hl7v2/{environment.id}",
-            "launch_provider": f"/launch/{environment.id}/provider",
-            "launch_patient": f"/launch/{environment.id}/patient",
-            "keys": {client.value: f"/keys/{environment.id}/{client}/jwks.json" for client in EpicClient},
-            "redirect": "/launch/callback",
-        },
-        "changed_by": environment.changed_by,
-        "changed_at": environment.changed_at.isoformat(),
-    }
+def read_fields(model: type[Shape], fields: dict[str, str]) -> Shape:
+    """The fields of a query as `model`, or raise Refused with one sentence for each wrong one."""
+    try:
+        return model.model_validate_strings(fields)
+    except ValidationError as wrong:
+        raise Refused(_problems(wrong)) from None
 
 
-def _certificate(one: Certificate) -> dict[str, object]:
-    return {
-        "subject": one.subject,
-        "fingerprint": one.fingerprint,
-        "valid_from": one.valid_from.isoformat(),
-        "valid_until": one.valid_until.isoformat(),
-    }
-
-
-def _write_back(target: WriteBackTarget | None) -> dict[str, object] | None:
-    if target is None:
-        return None
-    return {"url": target.url, "method": target.method, "statuses": target.statuses, "names": target.names}
+def _problems(wrong: ValidationError) -> dict[str, str]:
+    # The input is left out: it may be a number or a name.
+    errors = wrong.errors(include_input=False, include_url=False, include_context=False)
+    return {".".join(str(part) for part in error["loc"]): error["msg"] for error in errors}

@@ -1,6 +1,7 @@
 """The shapes an HTTP answer can take."""
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import azure.functions as func
@@ -14,6 +15,18 @@ def json_reply(
 ) -> func.HttpResponse:
     return func.HttpResponse(
         json.dumps(body, default=str),
+        status_code=status,
+        mimetype="application/json",
+        headers={**_HEADERS, **(headers or {})},
+    )
+
+
+def answer_reply(
+    json_text: str, status: HTTPStatus, *, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """An answer of the API that is JSON already."""
+    return func.HttpResponse(
+        json_text,
         status_code=status,
         mimetype="application/json",
         headers={**_HEADERS, **(headers or {})},

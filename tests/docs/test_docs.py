@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.web.door import status_of
+from functions.web.api import endpoints_of
+from functions.web.door import NotJson, TooLarge, status_of
 from shared.domain.errors import (
     AlreadyThere,
     DomainError,
@@ -27,6 +28,7 @@ from shared.settings import DOCUMENTED
 from shared.storage.queues import QUEUE_NAMES
 from shared.storage.tables import TABLE_NAMES
 from tests.conftest import IN_CI
+from tests.fakes.hospital import Hospital
 from tests.functions.test_every_way_in import HTTP
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +45,8 @@ CODED = [
     NotFound(),
     OutOfStep(),
     AlreadyThere(),
+    TooLarge(),
+    NotJson(),
     Refused({}),
     DomainError(),
     TryAgain("busy"),
@@ -132,12 +136,11 @@ def test_every_fate_state_and_reason_is_explained(states: type[StrEnum]) -> None
 
 
 def test_every_endpoint_of_the_api_is_described() -> None:
-    source = (ROOT / "functions" / "portal_api.py").read_text(encoding="utf-8")
-    endpoints = re.findall(r'route\("api/v1(/[^"]+)", methods=\["(\w+)"\]', source)
     page = text_of("api.md").replace("{id}", "{environment}")
+    described = [f"{one.method} /{one.path}" for one in endpoints_of(Hospital().app.blueprints)]
 
-    assert len(endpoints) == sum(name.startswith("api_") for name in HTTP)
-    assert [f"{method} {path}" for path, method in endpoints if f"`{method} {path}`" not in page] == []
+    assert len(described) == sum(name.startswith("api_") for name in HTTP)
+    assert [one for one in described if f"`{one}`" not in page] == []
 
 
 def test_every_decision_is_listed_and_weighed() -> None:

@@ -239,13 +239,26 @@ class TestChanging:
         assert field in content(answer)["errors"]
         assert len(hospital.stamp.environment_rows.rows) == 1
 
-    @pytest.mark.parametrize("body", [b"not json", b"\xff", b"{" * 9000, b" " * (256 * 1024 + 1)])
-    async def test_what_is_not_json_or_too_large_is_refused(self, body: bytes) -> None:
-        headers = {"Authorization": f"Bearer {AVERY.object_id}"}
+    @pytest.mark.parametrize(
+        ("body", "kind", "status", "code"),
+        [
+            (b"not json", "application/json", 422, "not-accepted"),
+            (b"\xff", "application/json", 422, "not-accepted"),
+            (b"{" * 9000, "application/json", 422, "not-accepted"),
+            (b" " * (256 * 1024 + 1), "application/json", 413, "too-large"),
+            (b"kind=test", "application/x-www-form-urlencoded", 415, "not-json"),
+        ],
+        ids=["words", "no text", "too deep", "too large", "a form"],
+    )
+    async def test_what_is_not_json_or_too_large_is_refused(
+        self, body: bytes, kind: str, status: int, code: str
+    ) -> None:
+        headers = {"Authorization": f"Bearer {AVERY.object_id}", "Content-Type": kind}
 
         answer = await Hospital().app.post("/api/v1/environments", body, headers)
 
-        assert answer.status_code == 422
+        assert answer.status_code == status
+        assert content(answer)["code"] == code
 
     async def test_a_private_key_is_not_taken_for_a_certificate(self) -> None:
         answer = await ask(

@@ -1,0 +1,240 @@
+"""The shapes of the portal's API: what comes back."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from functions.web.portal_models import Model
+from shared.domain.audit import AuditEntry
+from shared.domain.environment import (
+    Certificate,
+    Connection,
+    Environment,
+    EnvironmentKind,
+    EpicClient,
+    Operation,
+    Stage,
+    WriteBackTarget,
+)
+
+
+class TenantOut(Model):
+    id: str
+    name: str
+    geography: str
+
+
+class CertificateOut(Model):
+    subject: str
+    fingerprint: str
+    valid_from: datetime
+    valid_until: datetime
+
+
+class WriteBackOut(Model):
+    url: str
+    method: str
+    statuses: dict[str, str]
+    names: dict[str, str]
+
+
+class ConnectionOut(Model):
+    fhir_base_url: str
+    clients: dict[EpicClient, str]
+    approvers: list[str]
+    certificates: list[CertificateOut]
+    write_back: WriteBackOut | None
+    authorize_url: str
+    token_url: str
+
+
+class OperationOut(Model):
+    organization: str
+    phone: str
+    zone: str
+    texts_on: bool
+    sender: str
+    reminders_minutes: list[int]
+
+
+class AddressesOut(Model):
+    """What to enter in Epic, as paths below the address of the stamp."""
+
+    hl7v2: str
+    launch_provider: str
+    launch_patient: str
+    keys: dict[EpicClient, str]
+    redirect: str
+
+
+class EnvironmentOut(Model):
+    id: str
+    kind: EnvironmentKind
+    stage: Stage
+    live: bool
+    version: str = Field(description="Send it back when changing; empty in lists")
+    connection_version: int
+    operation_version: int
+    content_hash: str = Field(description="What an approval binds to")
+    reason: str
+    connection: ConnectionOut
+    operation: OperationOut
+    addresses: AddressesOut
+    changed_by: str
+    changed_at: datetime
+
+
+class EnvironmentsOut(Model):
+    environments: list[EnvironmentOut]
+
+
+class MessageOut(Model):
+    received_at: datetime
+    event: str
+    control_id: str
+    sending_application: str
+    fate: str
+    reason: str
+    appointment: str
+    doubtful_time: str
+
+
+class ParkedOut(Model):
+    id: str
+    queue: str
+    reason: str
+    parked_at: datetime
+
+
+class MessagesOut(Model):
+    messages: list[MessageOut]
+    parked: list[ParkedOut]
+
+
+class TextOut(Model):
+    slot: str
+    kind: str
+    state: str
+    reason: str
+
+
+class ParticipantOut(Model):
+    who: str
+    presence: str
+    since: datetime | None
+
+
+class VisitOut(Model):
+    id: str
+    meeting: str | None
+    opens_in_browser: bool | None
+    watched: bool
+    outcome: str | None
+    ended_at: datetime | None
+    participants: list[ParticipantOut]
+
+
+class WriteBackStateOut(Model):
+    sequence: int
+    who: str
+    what: str
+    at: datetime
+    state: str
+    attempts: int
+    last_answer: str
+    told_at: datetime | None
+
+
+class AppointmentOut(Model):
+    csn: str
+    state: str
+    by_video: bool
+    starts_at: datetime | None
+    doubtful_time: str
+    forgotten_at: datetime | None
+    link: str | None = Field(description="The patient's own page; for administrators only")
+    texts: list[TextOut]
+    visit: VisitOut | None
+    write_backs: list[WriteBackStateOut]
+
+
+class AuditEntryOut(Model):
+    at: datetime
+    who: str
+    did: str
+    to: str
+    facts: dict[str, str]
+
+
+class AuditDayOut(Model):
+    entries: list[AuditEntryOut]
+    whole: bool
+
+
+def shown(environment: Environment, *, version: str = "") -> EnvironmentOut:
+    """An environment as the API answers it."""
+    newest = environment.newest
+    return EnvironmentOut(
+        id=environment.id,
+        kind=environment.kind,
+        stage=newest.stage,
+        live=environment.live is not None,
+        version=version,
+        connection_version=newest.number,
+        operation_version=environment.operation_version,
+        content_hash=newest.connection.content_hash(),
+        reason=newest.reason,
+        connection=_connection(newest.connection),
+        operation=_operation(environment.operation),
+        addresses=AddressesOut(
+            hl7v2=f"/hl7v2/{environment.id}",
+            launch_provider=f"/launch/{environment.id}/provider",
+            launch_patient=f"/launch/{environment.id}/patient",
+            keys={client: f"/keys/{environment.id}/{client}/jwks.json" for client in EpicClient},
+            redirect="/launch/callback",
+        ),
+        changed_by=environment.changed_by,
+        changed_at=environment.changed_at,
+    )
+
+
+def _connection(one: Connection) -> ConnectionOut:
+    return ConnectionOut(
+        fhir_base_url=one.fhir_base_url,
+        clients=one.clients,
+        approvers=list(one.approvers),
+        certificates=[_certificate(each) for each in one.certificates],
+        write_back=_write_back(one.write_back),
+        authorize_url=one.authorize_url,
+        token_url=one.token_url,
+    )
+
+
+def _operation(one: Operation) -> OperationOut:
+    return OperationOut(
+        organization=one.organization,
+        phone=one.phone,
+        zone=one.feed.zone,
+        texts_on=one.texts.on,
+        sender=one.texts.sender,
+        reminders_minutes=[int(each.total_seconds() // 60) for each in one.texts.reminders],
+    )
+
+
+def _certificate(one: Certificate) -> CertificateOut:
+    return CertificateOut(
+        subject=one.subject,
+        fingerprint=one.fingerprint,
+        valid_from=one.valid_from,
+        valid_until=one.valid_until,
+    )
+
+
+def _write_back(target: WriteBackTarget | None) -> WriteBackOut | None:
+    if target is None:
+        return None
+    return WriteBackOut(url=target.url, method=target.method, statuses=target.statuses, names=target.names)
+
+
+def audit_entry(one: AuditEntry) -> AuditEntryOut:
+    return AuditEntryOut(at=one.at, who=one.who, did=one.did, to=one.to, facts=one.facts)
