@@ -19,11 +19,11 @@ _VERSIONS = ("v1.0", "beta")
 
 
 class GraphRefused(Exception):
-    """An error in Graph's words."""
+    """An error in Graph's words. `fair`: to ask was right, although the answer is no."""
 
-    def __init__(self, status: int, code: str, text: str) -> None:
+    def __init__(self, status: int, code: str, text: str, *, fair: bool = False) -> None:
         super().__init__(text)
-        self.status, self.code = status, code
+        self.status, self.code, self.fair = status, code, fair
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ class GraphDoor:
             try:
                 response = await answer(request, self._caller(request, roles))
             except GraphRefused as refusal:
-                self.world.refuse(
+                remember = self.world.log if refusal.fair else self.world.refuse
+                remember(
                     "graph", str(refusal), method=request.method, path=request.url.path, status=refusal.status
                 )
                 return self._error(request, refusal)

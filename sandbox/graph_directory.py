@@ -188,4 +188,4 @@ def _chosen(request: Request, row: Row) -> Row:
 
 
 def _no_resource(named: str) -> GraphRefused:
-    return GraphRefused(404, "Request_ResourceNotFound", f"Resource '{named}' does not exist.")
+    return GraphRefused(404, "Request_ResourceNotFound", f"Resource '{named}' does not exist.", fair=True)

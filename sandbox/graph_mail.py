@@ -32,12 +32,13 @@ class GraphMail:
             raise GraphRefused(404, "ErrorInvalidUser", f"The requested user '{named}' is invalid.")
         if sender.address not in self.door.switches.mail_from and not caller.may(_SEND):
             text = "Access is denied. Check credentials and try again."
-            raise GraphRefused(403, "ErrorAccessDenied", text)
+            raise GraphRefused(403, "ErrorAccessDenied", text, fair=True)
         message: Row = body["message"]
         to = _addresses(message, "toRecipients")
         copied = _addresses(message, "ccRecipients") + _addresses(message, "bccRecipients")
         if not to + copied:
-            raise GraphRefused(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
+            text = "At least one recipient isn't valid."
+            raise GraphRefused(400, "ErrorInvalidRecipients", text, fair=True)
         content = message.get("body") or {}
         self.door.world.mails.append(
             {

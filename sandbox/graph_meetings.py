@@ -138,10 +138,14 @@ class GraphMeetings:
         return Response(status_code=204)
 
     async def _guest_url(self, request: Request, caller: Caller) -> Response:
-        meeting = self.find(request, caller)
+        self.door.organizer(request, caller)
         if not self.door.switches.guest_url:
-            # Graph's pages contradict each other; the current ones say that apps may not.
-            raise GraphRefused(403, "Forbidden", "Application permissions are not supported for this method.")
+            # Graph's pages contradict each other; the current ones say that apps may not. An app can only try.
+            text = "Application permissions are not supported for this method."
+            raise GraphRefused(403, "Forbidden", text, fair=True)
+        if request.path_params["meeting"] not in self.teams.meetings:
+            raise GraphRefused(404, "NotFound", "The meeting was not found.", fair=True)
+        meeting = self.find(request, caller)
         return JSONResponse({"value": self.teams.guest_url(meeting)})
 
     def find(self, request: Request, caller: Caller) -> Meeting:

@@ -266,7 +266,7 @@ def _teams(
 ) -> tuple[Callable[[TenantId], ports.TeamsMeetings], Callable[[TenantId], ports.CallEvents]]:
     @cache
     def meetings(tenant: TenantId) -> ports.TeamsMeetings:
-        return TeamsMeetings(graph, credential=credential(tenant))
+        return TeamsMeetings(graph, credential=credential(tenant), probe_guest_url=True)
 
     @cache
     def call_events(tenant: TenantId) -> ports.CallEvents:

@@ -20,6 +20,7 @@ from shared.clients.key_material import new_rsa_pem, random_key, thumbprint
 from shared.clients.key_vault import KeyVault
 from shared.domain.environment import EnvironmentId, EpicClient
 from shared.domain.errors import NotFound, TryAgain, TurnedDown
+from shared.domain.readiness import SecretAge
 from tests.clients.tls_server import FakeCredential, Served, serving
 from tests.fakes.clock import FixedClock
 
@@ -365,3 +366,29 @@ def test_a_key_is_named_by_the_thumbprint_of_the_standard() -> None:
     named = thumbprint({"kty": "RSA", "n": modulus, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"})
 
     assert named == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+
+
+async def test_the_age_of_a_secret_is_that_of_its_newest_enabled_version_and_asked_anew(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as (vault, open):
+        keys, made_at = open(), vault.clock().replace(microsecond=0)
+        vault.put("data-key", "v1", "old")
+        vault.clock.advance(timedelta(days=3))
+        vault.put("data-key", "v2", "new", enabled=False)
+        first = await keys.ages(["data-key", "link-key"])
+        vault.put("link-key", "v1", "x")
+        later = await keys.ages(["link-key"])
+
+        assert first == [SecretAge("data-key", made_at), SecretAge("link-key", None)]
+        assert later[0].made_at is not None
+
+
+async def test_the_age_of_secrets_is_not_remembered_while_the_vault_is_away(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (vault, open):
+        keys = open()
+        await keys.link_key()
+        vault.down = True
+
+        with pytest.raises(TryAgain):
+            await keys.ages(["link-key"])

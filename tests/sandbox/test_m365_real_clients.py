@@ -19,22 +19,31 @@ from azure.communication.phonenumbers import (
 )
 from azure.communication.phonenumbers.aio import PhoneNumbersClient
 from azure.communication.sms.aio import SmsClient
-from azure.core.credentials import AzureKeyCredential
+from azure.core.credentials import AccessToken, AzureKeyCredential
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 
+from sandbox.entra_tokens import GRAPH_ROLES
 from sandbox.server import Sandbox
 from sandbox.serving import running
 from sandbox.world import ENTRA_CLIENT_ID, TENANT, USERS
 from shared.clients.credentials import TenantCredential
+from shared.clients.directory import Directory
 from shared.clients.entra import EntraTokens
 from shared.clients.graph import Graph
 from shared.clients.key_material import CallEventsKey, new_call_events_pem, read_call_events
+from shared.clients.linked_numbers import LinkedNumbers
+from shared.clients.mail import Mail
+from shared.clients.microsoft_checks import MicrosoftChecks
+from shared.clients.outside_clock import OutsideClock
+from shared.clients.own_resource import OwnResource
 from shared.clients.published_keys import PublishedKeys
 from shared.clients.teams_call_events import TeamsCallEvents
 from shared.clients.teams_meetings import TeamsMeetings
 from shared.clients.teams_notifications import TeamsNotifications
 from shared.clients.text_messages import TextMessages
 from shared.domain.phone_number import PhoneNumber
+from shared.domain.readiness import LinkedNumber
 from shared.domain.roster import CallEventKind
 from shared.domain.tenant import TenantId
 
@@ -298,3 +307,85 @@ async def test_the_app_opens_what_graph_tells_it(
         (organizer.oid, False),
     ]
     assert person.object_id == USERS["avery"].oid
+
+
+async def test_the_apps_looks_at_a_tenant_see_what_the_administrator_did(
+    sandbox: Sandbox, graph: tuple[Graph, TenantCredential]
+) -> None:
+    client, credential = graph
+    checks = MicrosoftChecks(client, credential=credential, client_id=ENTRA_CLIENT_ID)
+    mail = Mail(client, credential=credential, mailbox="visits@lamna.example")
+    people = Directory(client, credential=credential)
+    organizer, priya = USERS["visits"].oid, USERS["priya"]
+
+    await checks.sign_in()
+    granted = await checks.permissions()
+    before = [
+        await look(organizer)
+        for look in (checks.has_access_policy, checks.has_teams, checks.has_guest_addresses)
+    ]
+    async with httpx.AsyncClient() as http:
+        changed = await http.post(
+            f"{sandbox.world.http}/api/switches",
+            json={
+                "access_policy": [organizer],
+                "unlicensed": [priya.oid],
+                "guest_url": True,
+                "mail_from": [],
+            },
+        )
+    after = [await checks.has_access_policy(priya.oid), await checks.has_teams(priya.oid)]
+    found = [await people.find(one) for one in (priya.address, "P.Nair@lamna.example", "sam@lamna.example")]
+
+    assert changed.status_code == 200
+    assert granted == set(GRAPH_ROLES)
+    assert before == [True, True, False]
+    assert after == [False, False]
+    assert await checks.has_guest_addresses(organizer)
+    assert not await mail.may_send()
+    assert [one.object_id if one else None for one in found] == [priya.oid, priya.oid, None]
+
+
+async def test_the_apps_mail_reaches_a_colleague(
+    sandbox: Sandbox, graph: tuple[Graph, TenantCredential]
+) -> None:
+    client, credential = graph
+    mail = Mail(client, credential=credential, mailbox="visits@lamna.example")
+
+    assert await mail.may_send()
+    await mail.send(to=USERS["priya"].address, subject="Waiting for you", text="Please look.")
+
+    (sent,) = sandbox.world.mails
+    assert (sent["to"], sent["subject"], sent["kept_copy"]) == (
+        [USERS["priya"].address],
+        "Waiting for you",
+        False,
+    )
+
+
+async def test_the_apps_looks_at_its_own_place_see_clock_region_and_number(sandbox: Sandbox) -> None:
+    async def key() -> str:
+        return sandbox.world.communication_key
+
+    class AppIdentity(AsyncTokenCredential):
+        """A token as the app's identity would get it from the sandbox's Entra."""
+
+        async def get_token(self, *scopes: str, **_kwargs: object) -> AccessToken:
+            resource = scopes[0].removesuffix("/.default")
+            return AccessToken(sandbox.tokens.for_app(tenant=TENANT, resource=resource, roles=()), 0)
+
+        async def close(self) -> None: ...
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    base = sandbox.world.http
+    numbers = LinkedNumbers(endpoint=f"{base}/communication", now=now, key=key)
+    site = f"{base}/arm/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/visits"
+    async with httpx.AsyncClient() as http:
+        clock = await OutsideClock(http, service="Graph", url=f"{base}/graph/v1.0/").read()
+        region = await OwnResource(http, url=site, identity=AppIdentity(), now=now).region()
+
+    assert abs(clock - datetime.now(UTC)) < timedelta(seconds=60)
+    assert region == "eastus2"
+    assert await numbers.find(SENDER) == LinkedNumber("tollFree", sends=True)
+    assert await numbers.find("+12065550199") is None
