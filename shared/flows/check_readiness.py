@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 # A page without a script waits for the slowest look, so none may take longer.
 SECONDS = 10.0
-# Looks overlap, but a tenant with many environments must not crowd out the visits of the same process.
-_AT_ONCE = 16
+# Enough for every look of several environments at once; more than that must not crowd out the visits of the process.
+_AT_ONCE = 64
 # Of many mapped providers so many are looked at; a policy or licence that is missing is rarely missing once.
 _MOST_PEOPLE = 40
 _PEOPLE_AT_ONCE = 6
