@@ -1,6 +1,6 @@
 """What this stamp's settings say, for the checks that compare it with what is observed."""
 
-from shared.flows.check_readiness import Deployment
+from shared.flows.probe_readiness import Deployment
 from shared.settings import Settings
 
 

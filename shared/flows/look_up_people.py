@@ -70,17 +70,20 @@ async def resolve_approvers(
         if bound is not None:
             approvers[bound] = None
             continue
-        try:
-            # A directory that was away for one address is not waited for again for the next.
-            found = None if away else await _find(address, directory)
-        except OutsideError as refusal:
-            logger.info("an approver could not be looked up: %s", refusal)
-            away, found = True, None
+        unseen, found = away, None
+        if not away:
+            try:
+                found = await _find(address, directory)
+            except OutsideError as refusal:
+                logger.info("an approver could not be looked up: %s", refusal)
+                # A directory that is away is not waited for again; an address of several people says nothing
+                # about the next one.
+                unseen, away = True, getattr(refusal, "code", "") != "ambiguous"
         if found is not None:
             await people.put(found)
             colleagues.append(found)
             approvers[found.object_id] = None
-        elif away:
+        elif unseen:
             approvers[address] = None
             notes[one] = said(
                 "%(email)s could not be looked up in your Microsoft 365 organization. "

@@ -12,7 +12,8 @@ from shared.domain.fhir_check import AddressCheck, CheckCode, Finding
 from shared.domain.geography import Geography
 from shared.domain.readiness import Area, Check, LinkedNumber, Observer, State, worst
 from shared.domain.words import said
-from shared.flows.check_readiness import Deployment, Readiness, check_readiness
+from shared.flows.check_readiness import Readiness, check_readiness
+from shared.flows.probe_readiness import Deployment
 from tests.fakes.clock import FixedClock
 from tests.fakes.hospital import CARTER, FHIR, NOW, REYES, SCHEDULING, environment, operation
 from tests.fakes.observers import EVERYTHING, Watchers
