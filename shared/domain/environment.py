@@ -7,13 +7,14 @@ once and versioned.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from shared.domain.errors import NotAllowed, OutOfStep, Refused
+from shared.domain.errors import NotAllowed, NotFound, OutOfStep, Refused
 from shared.domain.tenant import Person, TenantId
+from shared.domain.words import said
 
 EnvironmentId = NewType("EnvironmentId", str)
 
@@ -40,6 +41,10 @@ class Certificate:
     subject: str
     valid_from: datetime
     valid_until: datetime
+    issuer: str = ""
+    serial: str = ""  # upper-case hex, as Windows and OpenSSL show it
+    replaced: bool = False  # another one takes over once an analyst has approved it
+    retires_at: datetime | None = None  # set by that approval; not part of what is approved
 
 
 class WriteBackSign(StrEnum):
@@ -92,7 +97,10 @@ class Connection:
 
     def content_hash(self) -> str:
         """What an approval binds to: any change of content changes it."""
-        content = json.dumps(asdict(self), sort_keys=True, default=str)
+        kept = asdict(replace(self, certificates=()))
+        # A retirement follows from the approval, and is no content of it.
+        kept["certificates"] = [asdict(replace(one, retires_at=None)) for one in self.certificates]
+        content = json.dumps(kept, sort_keys=True, default=str)
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -103,6 +111,18 @@ class Department:
     name: str = ""
     phone: str = ""
     zone: str = ""
+    emergency: str = ""  # the line to call when it cannot wait
+
+
+class FeedStatus(StrEnum):
+    """What a status code of a site's own can mean."""
+
+    BOOKED = "booked"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no-show"
+    ARRIVED = "arrived"
+    COMPLETED = "completed"
+    IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +131,8 @@ class Feed:
 
     `phone_types` maps PID-13 type codes (XTN.3 or XTN.2, upper case) to `mobile`, `home`, `work` or `skip`.
     `video_visit_types` holds SCH-7/SCH-8 codes or names; empty means that every appointment is by video.
+    `statuses` maps the site's own status codes (SCH-25, upper case) to what they mean, for messages whose event
+    leaves it open.
     """
 
     zone: str
@@ -119,6 +141,25 @@ class Feed:
     video_visit_types: frozenset[str] = frozenset()
     phone_types: dict[str, str] = field(default_factory=dict)
     external_id_type: str = ""  # the PID-3.5 type whose number Epic's status service knows the patient by
+    statuses: dict[str, "FeedStatus"] = field(default_factory=dict)
+
+
+# How long a replaced certificate is still accepted after the approval of the one that takes over.
+OVERLAP = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """That a person confirmed something, and when. `what` is a consent's version or a reviewed language."""
+
+    what: str
+    by: str  # object id
+    at: datetime
+
+
+def review_of(language: str) -> str:
+    """The name under which the review of a translation is kept."""
+    return f"language:{language}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +177,28 @@ class Texts:
     quiet_until: time = time(8, 0)
     backload: bool = False  # go-live: record appointments without texting anyone
     only_numbers: tuple[str, ...] = ()  # a test environment texts nobody else
+    languages: tuple[str, ...] = ("en",)  # others are on once their translation was reviewed
+    attested: tuple[Attestation, ...] = ()  # who confirmed each consent and review, and when
+    skipped: bool = False  # the administrator decided to do without texts
+
+    def stamped(self, before: "Texts | None", *, by: str, at: datetime) -> "Texts":
+        """These texts with who and when for each consent and language in them.
+
+        What was confirmed before, here or (when it comes with these texts) elsewhere in the organization, keeps
+        its stamp.
+        """
+        wanted = [*self.consents, *(review_of(one) for one in self.languages if one != "en")]
+        known = {one.what: one for one in (*self.attested, *(before.attested if before else ()))}
+        stamps = (known.get(what) or Attestation(what, by, at) for what in dict.fromkeys(wanted))
+        return replace(self, attested=tuple(stamps))
 
 
 @dataclass(frozen=True, slots=True)
 class Meetings:
-    """Who organizes meetings and how long their links work."""
+    """Who organizes meetings, how long their links work, and what guests may do in them.
+
+    Guests are everybody from outside: the patient, family, interpreters.
+    """
 
     scheduling_accounts: tuple[str, ...] = ()  # object ids of licensed accounts
     providers: dict[str, str] = field(default_factory=dict)  # Epic's id of a provider -> Entra object id
@@ -149,6 +207,8 @@ class Meetings:
     # Epic's schedule should show that someone waits as soon as they do, so waiting counts as connected.
     connected_when_waiting: bool = True
     linger: timedelta = timedelta(minutes=15)  # how long after the call has ended data is kept for a rejoin
+    guests_may_chat: bool = True  # while the meeting runs
+    guests_may_share: bool = False  # their screen; it makes them presenters in Teams
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +258,14 @@ class Environment:
     operation_version: int
     changed_by: str
     changed_at: datetime
+    removed_at: datetime | None = None
 
     def submitted(self, *, by: Person, at: datetime, connection: Connection) -> "Environment":
         """The newest connection, with Epic's endpoints pinned into it, waits for an analyst."""
         if self.newest.stage not in (Stage.DRAFT, Stage.REJECTED, Stage.WITHDRAWN):
-            raise OutOfStep("only a draft can be submitted for approval")
+            raise OutOfStep(said("Only a draft can be sent for approval."))
         if not connection.approvers:
-            raise Refused({"connection.approvers": "Enter at least one approver"})
+            raise Refused({"connection.approvers": said("Enter at least one approver")})
         waiting = ConnectionVersion(
             number=self.newest.number,
             connection=connection,
@@ -214,20 +275,38 @@ class Environment:
         )
         return self._with(newest=waiting, by=by, at=at)
 
-    def approved(self, *, by: Person, at: datetime, content_hash: str) -> "Environment":
-        """The waiting connection goes live; `content_hash` proves that this content was the one looked at."""
-        self._must_await(by, content_hash)
-        done = _decided(self.newest, Stage.APPROVED, by=by, at=at)
+    def withdrawn(self, *, by: Person, at: datetime) -> "Environment":
+        """The administrator takes a waiting connection back; what was live stays live."""
+        if self.newest.stage is not Stage.WAITING:
+            raise OutOfStep(said("Nothing is waiting for approval here any more."))
+        return self._with(newest=_decided(self.newest, Stage.WITHDRAWN, by=by, at=at), by=by, at=at)
+
+    def approved(
+        self, *, by: Person, at: datetime, content_hash: str, names: frozenset[str] = frozenset()
+    ) -> "Environment":
+        """The waiting connection goes live; `content_hash` proves that this content was the one looked at.
+
+        `names` are what else `by` may be named by: addresses that are bound to them.
+        """
+        self._must_await(by, names, content_hash)
+        done = _decided(_retiring(self.newest, at), Stage.APPROVED, by=by, at=at)
         return self._with(newest=done, live=done, by=by, at=at)
 
-    def rejected(self, *, by: Person, at: datetime, content_hash: str, reason: str) -> "Environment":
+    def rejected(
+        self,
+        *,
+        by: Person,
+        at: datetime,
+        content_hash: str,
+        reason: str,
+        names: frozenset[str] = frozenset(),
+    ) -> "Environment":
         """The waiting connection goes back to the administrator; what was live stays live."""
-        self._must_await(by, content_hash)
+        self._must_await(by, names, content_hash)
         if not 5 <= len(reason.strip()) <= 500:
-            raise Refused({"reason": "Enter what needs to change"})
-        return self._with(
-            newest=_decided(self.newest, Stage.REJECTED, by=by, at=at, reason=reason), by=by, at=at
-        )
+            raise Refused({"reason": said("Enter what needs to change")})
+        rejected = _decided(self.newest, Stage.REJECTED, by=by, at=at, reason=reason.strip())
+        return self._with(newest=rejected, by=by, at=at)
 
     def redrafted(self, connection: Connection, *, by: Person, at: datetime) -> "Environment":
         """A new draft; an approved version stays live while it waits."""
@@ -242,55 +321,54 @@ class Environment:
 
     def operated(self, operation: Operation, *, by: Person, at: datetime) -> "Environment":
         """A new operation, live at once."""
-        return Environment(
-            id=self.id,
-            tenant=self.tenant,
-            kind=self.kind,
-            newest=self.newest,
-            live=self.live,
-            operation=operation,
+        texts = operation.texts.stamped(self.operation.texts, by=by.object_id, at=at)
+        return replace(
+            self,
+            operation=replace(operation, texts=texts),
             operation_version=self.operation_version + 1,
             changed_by=by.object_id,
             changed_at=at,
         )
 
-    def _must_await(self, by: Person, content_hash: str) -> None:
+    def removed(self, *, by: Person, at: datetime) -> "Environment":
+        """The same environment, which nothing starts from any more; nobody is texted on its behalf."""
+        return replace(self, removed_at=at, changed_by=by.object_id, changed_at=at)
+
+    def names_as_approver(self, names: frozenset[str]) -> bool:
+        """Whether somebody who goes by `names` may decide about what is newest."""
+        # Addresses are compared without case; an object id has none.
+        named = {one.lower() for one in self.newest.connection.approvers}
+        return bool(named & {one.lower() for one in names})
+
+    def _must_await(self, by: Person, names: frozenset[str], content_hash: str) -> None:
         if self.newest.stage is not Stage.WAITING:
-            raise OutOfStep("this configuration is not waiting for approval")
-        if by.object_id not in self.newest.connection.approvers:
-            raise NotAllowed("only an approver named on this environment may decide")
+            raise OutOfStep(said("Nothing is waiting for approval here any more."))
+        if not self.names_as_approver(names | {by.object_id}):
+            raise NotAllowed(
+                said("You are not named as an approver of this environment. Ask an administrator to add you.")
+            )
         if self.newest.connection.content_hash() != content_hash:
-            raise OutOfStep("The settings changed while you were reading. Review them again.")
+            raise OutOfStep(said("The settings changed while you were reading. Review them again."))
 
     def _with(
         self, *, newest: ConnectionVersion, by: Person, at: datetime, live: ConnectionVersion | None = None
     ) -> "Environment":
-        return Environment(
-            id=self.id,
-            tenant=self.tenant,
-            kind=self.kind,
-            newest=newest,
-            live=live or self.live,
-            operation=self.operation,
-            operation_version=self.operation_version,
-            changed_by=by.object_id,
-            changed_at=at,
-        )
+        return replace(self, newest=newest, live=live or self.live, changed_by=by.object_id, changed_at=at)
+
+
+def _retiring(version: ConnectionVersion, at: datetime) -> ConnectionVersion:
+    """The version with a last day for each certificate that another takes over from at `at`."""
+    certificates = tuple(
+        replace(one, retires_at=at + OVERLAP) if one.replaced and one.retires_at is None else one
+        for one in version.connection.certificates
+    )
+    return replace(version, connection=replace(version.connection, certificates=certificates))
 
 
 def _decided(
     version: ConnectionVersion, stage: Stage, *, by: Person, at: datetime, reason: str = ""
 ) -> ConnectionVersion:
-    return ConnectionVersion(
-        number=version.number,
-        connection=version.connection,
-        stage=stage,
-        saved_by=version.saved_by,
-        saved_at=version.saved_at,
-        decided_by=by.object_id,
-        decided_at=at,
-        reason=reason,
-    )
+    return replace(version, stage=stage, decided_by=by.object_id, decided_at=at, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,17 +381,32 @@ class LiveEnvironment:
     connection: Connection
     operation: Operation
     operation_version: int
+    removed: bool = False
 
 
 def live(environment: Environment) -> LiveEnvironment:
-    """What is live of `environment`, or raise Refused when nothing was approved yet."""
+    """What is live of `environment`. Raises NotFound once it was removed, Refused when nothing was approved yet."""
+    if environment.removed_at is not None:
+        raise NotFound("this environment was removed")
+    return kept(environment)
+
+
+def kept(environment: Environment) -> LiveEnvironment:
+    """What `environment` stands for to work that had begun: a removed one ends what it owes, and texts nobody.
+
+    Raises Refused when nothing was approved yet.
+    """
     if environment.live is None:
-        raise Refused({"": "this environment has not been approved yet"})
+        raise Refused({"": said("This environment has not been approved yet.")})
+    operation = environment.operation
+    if environment.removed_at is not None:
+        operation = replace(operation, texts=replace(operation.texts, on=False))
     return LiveEnvironment(
         id=environment.id,
         tenant=environment.tenant,
         kind=environment.kind,
         connection=environment.live.connection,
-        operation=environment.operation,
+        operation=operation,
         operation_version=environment.operation_version,
+        removed=environment.removed_at is not None,
     )

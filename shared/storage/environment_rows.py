@@ -5,6 +5,7 @@ from datetime import time, timedelta
 from typing import Any, TypeAlias
 
 from shared.domain.environment import (
+    Attestation,
     Certificate,
     Connection,
     ConnectionVersion,
@@ -14,6 +15,7 @@ from shared.domain.environment import (
     EnvironmentKind,
     EpicClient,
     Feed,
+    FeedStatus,
     Meetings,
     Operation,
     Stage,
@@ -42,6 +44,7 @@ def columns(environment: Environment, *, only_numbers: str) -> dict[str, object]
         "operation_version": environment.operation_version,
         "changed_by": environment.changed_by,
         "changed_at": instant(environment.changed_at),
+        "removed_at": instant(environment.removed_at),
     }
 
 
@@ -58,6 +61,7 @@ def environment_of(row: Row, *, only_numbers: tuple[str, ...]) -> Environment:
         operation_version=row["operation_version"],
         changed_by=row["changed_by"],
         changed_at=moment(row["changed_at"]),
+        removed_at=moment_or_none(row.get("removed_at", "")),
     )
 
 
@@ -124,6 +128,10 @@ def _certificate_out(certificate: Certificate) -> Json:
         "subject": certificate.subject,
         "valid_from": instant(certificate.valid_from),
         "valid_until": instant(certificate.valid_until),
+        "issuer": certificate.issuer,
+        "serial": certificate.serial,
+        "replaced": certificate.replaced,
+        "retires_at": instant(certificate.retires_at),
     }
 
 
@@ -134,6 +142,10 @@ def _certificate_in(content: Json) -> Certificate:
         subject=content["subject"],
         valid_from=moment(content["valid_from"]),
         valid_until=moment(content["valid_until"]),
+        issuer=content.get("issuer", ""),
+        serial=content.get("serial", ""),
+        replaced=content.get("replaced", False),
+        retires_at=moment_or_none(content.get("retires_at", "")),
     )
 
 
@@ -167,7 +179,7 @@ def _operation_out(operation: Operation) -> Json:
         "texts": _texts_out(operation.texts),
         "meetings": _meetings_out(operation.meetings),
         "departments": {
-            key: {"name": one.name, "phone": one.phone, "zone": one.zone}
+            key: {"name": one.name, "phone": one.phone, "zone": one.zone, "emergency": one.emergency}
             for key, one in operation.departments.items()
         },
     }
@@ -181,7 +193,7 @@ def _operation_in(content: Json, only_numbers: tuple[str, ...]) -> Operation:
         texts=_texts_in(content["texts"], only_numbers),
         meetings=_meetings_in(content["meetings"]),
         departments={
-            key: Department(name=one["name"], phone=one["phone"], zone=one["zone"])
+            key: Department(one["name"], one["phone"], one["zone"], one.get("emergency", ""))
             for key, one in content["departments"].items()
         },
     )
@@ -195,6 +207,7 @@ def _feed_out(feed: Feed) -> Json:
         "video_visit_types": sorted(feed.video_visit_types),
         "phone_types": dict(feed.phone_types),
         "external_id_type": feed.external_id_type,
+        "statuses": {code: meaning.value for code, meaning in feed.statuses.items()},
     }
 
 
@@ -206,6 +219,7 @@ def _feed_in(content: Json) -> Feed:
         video_visit_types=frozenset(content["video_visit_types"]),
         phone_types=dict(content["phone_types"]),
         external_id_type=content["external_id_type"],
+        statuses={code: FeedStatus(meaning) for code, meaning in content.get("statuses", {}).items()},
     )
 
 
@@ -221,6 +235,9 @@ def _texts_out(texts: Texts) -> Json:
         "quiet_from": texts.quiet_from.isoformat(),
         "quiet_until": texts.quiet_until.isoformat(),
         "backload": texts.backload,
+        "languages": list(texts.languages),
+        "attested": [[one.what, one.by, instant(one.at)] for one in texts.attested],
+        "skipped": texts.skipped,
     }
 
 
@@ -237,6 +254,10 @@ def _texts_in(content: Json, only_numbers: tuple[str, ...]) -> Texts:
         quiet_until=time.fromisoformat(content["quiet_until"]),
         backload=content["backload"],
         only_numbers=only_numbers,
+        # Rows of before there was a choice: English, and consents without who and when.
+        languages=tuple(content.get("languages", ("en",))),
+        attested=tuple(Attestation(what, by, moment(at)) for what, by, at in content.get("attested", ())),
+        skipped=content.get("skipped", False),
     )
 
 
@@ -248,6 +269,8 @@ def _meetings_out(meetings: Meetings) -> Json:
         "closes_after": _seconds(meetings.closes_after),
         "connected_when_waiting": meetings.connected_when_waiting,
         "linger": _seconds(meetings.linger),
+        "guests_may_chat": meetings.guests_may_chat,
+        "guests_may_share": meetings.guests_may_share,
     }
 
 
@@ -259,6 +282,8 @@ def _meetings_in(content: Json) -> Meetings:
         closes_after=timedelta(seconds=content["closes_after"]),
         connected_when_waiting=content["connected_when_waiting"],
         linger=timedelta(seconds=content["linger"]),
+        guests_may_chat=content.get("guests_may_chat", True),
+        guests_may_share=content.get("guests_may_share", False),
     )
 
 
