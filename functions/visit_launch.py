@@ -19,7 +19,7 @@ from shared.domain.launch import (
     LaunchFailure,
     LaunchRole,
 )
-from shared.flows.launch_visit import ToVisit, begin_launch, finish_launch
+from shared.flows.launch_visit import ToVisit, begin_launch, claim_launch, finish_launch
 from shared.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -72,8 +72,9 @@ def visit_launch(services: Services) -> func.Blueprint:
     async def finish(req: func.HttpRequest, _nobody: None) -> func.HttpResponse:
         """Bring whoever comes back from Epic to their visit."""
         await services.ready()
+        launch = await claim_launch(req.params.get("state", ""), launches=services.launches)
         going = await finish_launch(
-            state=req.params.get("state", ""),
+            launch,
             code=req.params.get("code", ""),
             error=req.params.get("error", ""),
             cookie=read_cookie(req, LAUNCH),

@@ -96,7 +96,6 @@ def landing(services: Services) -> Landing:
         stores_of=lambda environment: services.stores(environment.tenant, environment.id),
         preparing_of=lambda environment: preparing(services, environment),
         smart=services.smart,
-        launches=services.launches,
         sessions=services.sessions,
         links=services.links,
         plans=services.plans,

@@ -12,6 +12,7 @@ from shared.domain.due import Due
 from shared.domain.environment import EnvironmentId, EpicClient, LiveEnvironment
 from shared.domain.errors import NotFound, OutOfStep, Refused, TryAgain, TurnedDown
 from shared.domain.launch import (
+    BEGUN_BY_EPIC,
     SESSION_LIVES,
     Launch,
     LaunchContext,
@@ -107,7 +108,6 @@ class Landing:
     stores_of: Callable[[LiveEnvironment], EnvironmentStores]
     preparing_of: Callable[[LiveEnvironment], Preparing]
     smart: EpicSmart
-    launches: LaunchIndex
     sessions: SessionIndex
     links: JoinLinkIndex
     plans: Plans
@@ -129,14 +129,20 @@ class ToJoinPage:
     token: str
 
 
-async def finish_launch(
-    *, state: str, code: str, error: str, cookie: str, given: Landing, now: datetime
-) -> ToVisit | ToJoinPage:
-    """Finish what `begin_launch` began. Raises LaunchFailed; a launch is good for one try only."""
+async def claim_launch(state: str, *, launches: LaunchIndex) -> Launch:
+    """The launch that `state` was made for, good for this one try. Raises LaunchFailed."""
     try:
-        launch = await given.launches.claim(hashed(state))
+        return await launches.claim(hashed(state))
     except NotFound as unknown:
         raise LaunchFailed(LaunchFailure.UNKNOWN_STATE) from unknown
+
+
+async def finish_launch(
+    launch: Launch, *, code: str, error: str, cookie: str, given: Landing, now: datetime
+) -> ToVisit | ToJoinPage:
+    """Finish what `begin_launch` began, when it was claimed. Raises LaunchFailed."""
+    if launch.role not in BEGUN_BY_EPIC:
+        raise LaunchFailed(LaunchFailure.UNKNOWN_STATE)
     if not cookie or not secrets.compare_digest(hashed(cookie), launch.browser_hash):
         raise LaunchFailed(LaunchFailure.OTHER_BROWSER)
     if launch.expired(now):
