@@ -55,6 +55,7 @@ class Services:
     check_keys: Callable[[], Awaitable[None]]
 
     environments: ports.EnvironmentIndex
+    addresses: ports.AddressIndex
     environment_exists: Callable[[EnvironmentId], Awaitable[bool]]
     tenants: Callable[[TenantId], ports.Tenants]
     environments_of: Callable[[TenantId], ports.Environments]
@@ -145,6 +146,7 @@ def real_services(settings: Settings) -> Services:
         ready=_once_ready(stamp, settings),
         check_keys=check_keys,
         environments=stamp.environment_index,
+        addresses=stamp.addresses,
         environment_exists=environment_exists,
         tenants=stamp.tenants,
         environments_of=stamp.environments,
@@ -205,6 +207,7 @@ def _stamp(settings: Settings, identity: OwnCredential, vault: KeyVault) -> Stam
 def _stores(stamp: Stamp, tenant: TenantId, environment: EnvironmentId) -> ports.EnvironmentStores:
     return ports.EnvironmentStores(
         appointments=stamp.appointments(tenant, environment),
+        by_day=stamp.appointments_by_day(tenant, environment),
         aliases=stamp.aliases(tenant, environment),
         inbound=stamp.inbound_messages(tenant, environment),
         notifications=stamp.notifications(tenant, environment),

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.environment import EnvironmentId
+from shared.domain.expected import Expected
 from shared.domain.phone_number import PhoneNumber
 from shared.domain.tenant import TenantId
 
@@ -107,6 +108,8 @@ class Appointment:
     owed: News | None  # what the patient has not been told yet
     link_generation: int = 1
     forgotten_at: datetime | None = None
+    # The lines of day lists that may hold this appointment: each is written down here before it is written there.
+    filed: tuple[Expected, ...] = ()
 
     @property
     def ends_at(self) -> datetime | None:
@@ -117,13 +120,31 @@ class Appointment:
         """Whether a visit by video is still to be expected."""
         return self.state is AppointmentState.BOOKED and self.by_video and self.starts_at is not None
 
+    @property
+    def expected(self) -> Expected | None:
+        """The line of the day's list that this appointment is, while it takes place."""
+        if self.starts_at is None or not self.takes_place:
+            return None
+        textable = self.phone is not None and not self.confidential and not self.deceased
+        return Expected(self.ref.key, self.starts_at, self.zone, textable)
+
+    @property
+    def misfiled(self) -> bool:
+        """Whether a day's list may show it where it is not, or as it is not."""
+        return self.filed != ((self.expected,) if self.expected else ())
+
     def settled(self) -> "Appointment":
         """The same appointment once everything its last change set off is stored."""
-        return replace(self, owed=None)
+        return replace(self, owed=None, filed=(self.expected,) if self.expected else ())
 
     def forgotten(self, at: datetime) -> "Appointment":
         """The same appointment without anything that leads to a person."""
         return replace(self, phone=None, external_id="", patient_hash="", forgotten_at=at)
+
+    def to_be_filed(self) -> "Appointment":
+        """The same appointment, knowing every line that will have to be looked at when it is settled."""
+        wanted = self.expected
+        return self if wanted is None or wanted in self.filed else replace(self, filed=(*self.filed, wanted))
 
 
 # What a visit is taken to last when the feed does not say: the shortest slot Epic sites commonly book.
@@ -149,7 +170,9 @@ def apply(
     news = _news(known, fresh)
     if news is not None:
         fresh = replace(fresh, revision=fresh.revision + 1, owed=_still_owed(known, news))
-    return fresh.forgotten(received_at) if _nobody_will_hear(known, fresh) else fresh
+    if _nobody_will_hear(known, fresh):
+        return fresh.forgotten(received_at)
+    return fresh.to_be_filed()
 
 
 def _nobody_will_hear(known: Appointment | None, after: Appointment) -> bool:
@@ -202,6 +225,7 @@ def _fresh(
         revision=known.revision if known else 0,
         owed=known.owed if known else None,
         link_generation=known.link_generation if known else 1,
+        filed=known.filed if known else (),
     )
 
 

@@ -93,7 +93,9 @@ async def _erase(found: Versioned[Appointment], purging: Purging, *, now: dateti
         },
         now=now,
     )
-    await purging.stores.appointments.save(appointment.forgotten(now), seen=found.version)
+    for line in appointment.filed:
+        await purging.stores.by_day.remove(line)
+    await purging.stores.appointments.save(replace(appointment.forgotten(now), filed=()), seen=found.version)
 
 
 async def _ids_needed_until(

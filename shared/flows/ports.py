@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.domain.address_use import AddressUse
 from shared.domain.appointment import Appointment
 from shared.domain.audit import AuditEntry
 from shared.domain.due import Due
 from shared.domain.environment import Connection, Environment, EnvironmentId, EpicClient, LiveEnvironment
+from shared.domain.expected import Expected
 from shared.domain.fhir_check import AddressCheck
 from shared.domain.geography import Geography
 from shared.domain.inbound import InboundMessage, Parked, SealedMessage
@@ -20,11 +22,11 @@ from shared.domain.join_link import JoinLink
 from shared.domain.launch import EpicUser, Launch, LaunchContext, VisitSession
 from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
-from shared.domain.portal_session import Colleague
+from shared.domain.portal_session import Colleague, HeldForm, PortalSession, SignInBegun
 from shared.domain.preflight import Preflight
 from shared.domain.readiness import LinkedNumber, SecretAge
 from shared.domain.roster import CallEvent
-from shared.domain.tenant import Tenant, TenantId
+from shared.domain.tenant import Person, Tenant, TenantId
 from shared.domain.versioned import Versioned
 from shared.domain.visit import ExternalId, Fact, Meeting, Subscription, Visit, VisitRef
 from shared.domain.write_back import WriteBack
@@ -65,12 +67,20 @@ class Environments(Protocol):
         """Keep the versions it replaces as history; raise OutOfStep when it changed since `seen`."""
         ...
 
+    async def history(self, environment: EnvironmentId) -> list[Environment]:
+        """Every version that was ever saved, the first one first, without the numbers it allowed to text."""
+        ...
+
 
 class EnvironmentIndex(Protocol):
     """Leads from an environment's id to what is live of it. May answer from memory some seconds old."""
 
     async def find(self, environment: EnvironmentId) -> LiveEnvironment:
-        """Raise NotFound for an unknown id, Refused when nothing of it is approved yet."""
+        """Raise NotFound for an unknown id or a removed environment, Refused when nothing is approved yet."""
+        ...
+
+    async def kept(self, environment: EnvironmentId) -> LiveEnvironment:
+        """The same for work that had begun: a removed one is found too, and texts nobody."""
         ...
 
 
@@ -84,6 +94,32 @@ class Appointments(Protocol):
 
     async def save(self, appointment: Appointment, *, seen: str) -> str:
         """Raise OutOfStep; return the new version."""
+        ...
+
+
+class AppointmentsByDay(Protocol):
+    """The visits of one environment that are still to be expected, by the day on which they are."""
+
+    async def put(self, line: Expected) -> None: ...
+    async def remove(self, line: Expected) -> None:
+        """It may be gone already."""
+        ...
+
+    def starting(self, *, after: datetime, until: datetime | None = None) -> AsyncIterator[Expected]:
+        """Those that start after `after`, and not after `until` when it is given, earliest day first."""
+        ...
+
+
+class AddressIndex(Protocol):
+    """Which tenant uses which FHIR base URL, by the URL's hash."""
+
+    async def find(self, address: str) -> Versioned[AddressUse] | None: ...
+    async def insert(self, use: AddressUse) -> None:
+        """Raise AlreadyThere."""
+        ...
+
+    async def save(self, use: AddressUse, *, seen: str) -> None:
+        """Raise OutOfStep."""
         ...
 
 
@@ -223,6 +259,7 @@ class EnvironmentStores:
     """Everything stored about one environment."""
 
     appointments: Appointments
+    by_day: AppointmentsByDay
     aliases: Aliases
     inbound: InboundMessages
     notifications: Notifications
@@ -238,6 +275,63 @@ class Plans:
     visits: DueIndex  # meetings and subscriptions to prepare
     outcomes: DueIndex  # visits to judge when no call event says how they ended
     forgetting: DueIndex  # appointments whose people are to be forgotten
+
+
+class PortalSessionIndex(Protocol):
+    async def put(self, session: PortalSession) -> None: ...
+    async def find(self, id_hash: str) -> PortalSession:
+        """Raise NotFound. Whether it is over is for the caller to say."""
+        ...
+
+
+class HeldFormIndex(Protocol):
+    """What people typed before their session ended."""
+
+    async def insert(self, form: HeldForm) -> None: ...
+    async def take(self, id_hash: str, *, tenant: TenantId, object_id: str) -> HeldForm:
+        """The form, which nobody can take again; raise NotFound when it is unknown, taken or another's."""
+        ...
+
+
+class MicrosoftSignInIndex(Protocol):
+    """The sign-ins that are away at Microsoft."""
+
+    async def insert(self, begun: SignInBegun) -> None: ...
+    async def claim(self, state_hash: str) -> SignInBegun:
+        """The sign-in, which nobody can claim again; raise NotFound when unknown or claimed."""
+        ...
+
+
+class People(Protocol):
+    """The staff of one tenant that the portal met or was told of."""
+
+    async def remember(self, person: Person, *, at: datetime) -> None:
+        """Write down what a person who signed in is called, and their roles."""
+        ...
+
+    async def put(self, colleague: Colleague) -> None:
+        """Write down what the directory calls somebody."""
+        ...
+
+    async def named(self, object_ids: Collection[str]) -> dict[str, Colleague]:
+        """Those of `object_ids` that are known."""
+        ...
+
+    async def administrators(self) -> list[Colleague]:
+        """Who was an administrator at their last sign-in, by name."""
+        ...
+
+    async def bind(self, address: str, object_id: str) -> str:
+        """Let `address` mean that person from now on; return whom it means. The first binding stands."""
+        ...
+
+    async def bound(self, address: str) -> str | None:
+        """Whom `address` means, or None while nobody signed in with it."""
+        ...
+
+    async def addresses_of(self, object_id: str) -> frozenset[str]:
+        """The addresses that were bound to that person, in lower case."""
+        ...
 
 
 class AuditLog(Protocol):
@@ -497,6 +591,25 @@ class AddressChecker(Protocol):
 
     async def check(self, url: str, client_id: str = "") -> AddressCheck:
         """Everything that was found, and the right address where one answers. Raises nothing."""
+        ...
+
+
+class MicrosoftSignIn(Protocol):
+    """Signing people in at Microsoft: authorization code with PKCE."""
+
+    async def begin(self, *, state: str, redirect_uri: str, choose: bool) -> tuple[str, str]:
+        """Where to send the browser, and what `finish` wants back. `choose` asks which account to use.
+
+        Raise TryAgain or TurnedDown.
+        """
+        ...
+
+    async def finish(self, flow: str, answer: Mapping[str, str]) -> Person:
+        """Who came back with `answer` (the query of the return). Raise NotSignedIn, TryAgain or TurnedDown."""
+        ...
+
+    def sign_out_url(self, back: str) -> str:
+        """Microsoft's own sign-out, which leads to `back` afterwards."""
         ...
 
 

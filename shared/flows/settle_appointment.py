@@ -13,7 +13,7 @@ from shared.domain.notification import KIND_OF_NEWS, Notification, NotificationR
 from shared.domain.reminder import plan
 from shared.domain.retention import CANCELLED_KEEPS, NEVER_STARTED_KEEPS
 from shared.domain.versioned import Versioned
-from shared.flows.ports import EnvironmentStores, JoinLinkIndex, Keys, Plans, Queues
+from shared.flows.ports import AppointmentsByDay, EnvironmentStores, JoinLinkIndex, Keys, Plans, Queues
 
 PREPARE = "prepare"
 JUDGE = "judge"
@@ -42,9 +42,14 @@ async def settle_appointment(found: Versioned[Appointment], *, given: Settling, 
     """Plan, link and announce what `found` owes. Every step may be repeated; the last one ends the debt."""
     appointment = found.value
     if appointment.owed is None:
+        if appointment.misfiled:
+            await _file(appointment, given.stores.by_day)
+            with suppress(OutOfStep):
+                await given.stores.appointments.save(appointment.settled(), seen=found.version)
         return
     await put_link(appointment, links=given.links, keys=given.keys)
     await _plan(appointment, given=given, now=now)
+    await _file(appointment, given.stores.by_day)
 
     kind = KIND_OF_NEWS[appointment.owed]
     ref = NotificationRef(appointment.ref, slot_of_news(kind, appointment.revision))
@@ -65,6 +70,16 @@ async def put_link(appointment: Appointment, *, links: JoinLinkIndex, keys: Keys
         JoinLink(token_hash(secret), appointment.ref, LinkRole.PATIENT, appointment.link_generation)
     )
     return secret
+
+
+async def _file(appointment: Appointment, by_day: AppointmentsByDay) -> None:
+    """Bring the lists of days up to date: the appointment knows every line that may still be of it."""
+    wanted = appointment.expected
+    if wanted is not None:
+        await by_day.put(wanted)
+    for line in appointment.filed:
+        if wanted is None or not line.same_line(wanted):
+            await by_day.remove(line)
 
 
 async def _plan(appointment: Appointment, *, given: Settling, now: datetime) -> None:

@@ -1,9 +1,11 @@
 """Appointments: one row each, with the patient's number and Epic's id of the patient sealed."""
 
+import json
 from typing import Any
 
 from shared.domain.appointment import Appointment, AppointmentRef, AppointmentState, News, SourceVersion
 from shared.domain.environment import EnvironmentId
+from shared.domain.expected import Expected
 from shared.domain.phone_number import PhoneNumber
 from shared.domain.tenant import TenantId
 from shared.domain.versioned import Versioned
@@ -91,6 +93,7 @@ def to_row(appointment: Appointment, *, phone: str, external_id: str) -> dict[st
         "owed": appointment.owed.value if appointment.owed else "",
         "link_generation": appointment.link_generation,
         "forgotten_at": instant(appointment.forgotten_at),
+        "filed": compact([_filed_out(one) for one in appointment.filed]),
     }
 
 
@@ -124,4 +127,13 @@ def from_row(row: Row, scope: Scope, *, phone: str, external_id: str) -> Appoint
         owed=News(row["owed"]) if row["owed"] else None,
         link_generation=row["link_generation"],
         forgotten_at=moment_or_none(row["forgotten_at"]),
+        filed=tuple(_filed_in(one, row["key"]) for one in json.loads(row.get("filed", "[]"))),
     )
+
+
+def _filed_out(line: Expected) -> dict[str, Any]:
+    return {"at": instant(line.starts_at), "zone": line.zone, "textable": line.textable}
+
+
+def _filed_in(content: dict[str, Any], key: str) -> Expected:
+    return Expected(key, moment(content["at"]), content["zone"], content["textable"])

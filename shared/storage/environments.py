@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from shared.domain.environment import Environment, EnvironmentId, LiveEnvironment, live
+from shared.domain.environment import Environment, EnvironmentId, LiveEnvironment, kept, live
 from shared.domain.errors import AlreadyThere, NotFound, Unsealable
 from shared.domain.tenant import TenantId
 from shared.domain.versioned import Versioned
@@ -37,14 +37,18 @@ class Environments:
         self._seals = seals
 
     async def get(self, environment: EnvironmentId) -> Versioned[Environment]:
-        """One call."""
+        """Raise NotFound for a removed one as well. One call."""
         row = await self._table.get(joined(self._tenant), joined(_NOW, environment))
-        return Versioned(await self._from_row(row), version_of(row))
+        found = await self._from_row(row)
+        if found.removed_at is not None:
+            raise NotFound("no such environment")
+        return Versioned(found, version_of(row))
 
     async def all(self) -> list[Environment]:
-        """One call."""
+        """Those that were not removed. One call."""
         rows = self._table.rows(joined(self._tenant), low=f"{_NOW}|", high=_NOW + AFTER)
-        return [await self._from_row(row) async for row in rows]
+        every = [await self._from_row(row) async for row in rows]
+        return [one for one in every if one.removed_at is None]
 
     async def create(self, environment: Environment) -> None:
         """Raise AlreadyThere. Two calls.
@@ -124,7 +128,7 @@ def _index_row(environment: Environment) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    environment: LiveEnvironment
+    environment: Environment
     until: datetime
 
 
@@ -149,10 +153,17 @@ class EnvironmentIndex:
         self._asking: dict[EnvironmentId, asyncio.Lock] = {}
 
     async def find(self, environment: EnvironmentId) -> LiveEnvironment:
-        """Raise NotFound for an unknown id, Refused when nothing of it is approved yet.
+        """Raise NotFound for an unknown id or a removed environment, Refused when nothing is approved yet.
 
         No call while remembered; otherwise one, and one more at the first sight of an id.
         """
+        return live(await self._found(environment))
+
+    async def kept(self, environment: EnvironmentId) -> LiveEnvironment:
+        """The same for work that had begun: a removed one is found too, and texts nobody."""
+        return kept(await self._found(environment))
+
+    async def _found(self, environment: EnvironmentId) -> Environment:
         if (known := self._fresh(environment)) is not None:
             return known
         tenant = await self._tenant_of(environment)
@@ -161,11 +172,12 @@ class EnvironmentIndex:
             if (known := self._fresh(environment)) is not None:
                 return known
             row = await self._table.get(joined(tenant), joined(_NOW, environment))
-            found = live(environment_of(row, only_numbers=await _numbers(row, tenant, self._seals)))
-            self._remembered[environment] = _Remembered(found, self._clock() + REMEMBERED_FOR)
+            found = environment_of(row, only_numbers=await _numbers(row, tenant, self._seals))
+            if found.live is not None:
+                self._remembered[environment] = _Remembered(found, self._clock() + REMEMBERED_FOR)
             return found
 
-    def _fresh(self, environment: EnvironmentId) -> LiveEnvironment | None:
+    def _fresh(self, environment: EnvironmentId) -> Environment | None:
         known = self._remembered.get(environment)
         return known.environment if known is not None and self._clock() < known.until else None
 

@@ -9,18 +9,24 @@ from azure.storage.queue.aio import QueueServiceClient
 from shared.domain.environment import EnvironmentId
 from shared.domain.tenant import TenantId
 from shared.storage import queues, tables
+from shared.storage.address_index import AddressIndex
 from shared.storage.aliases import Aliases
 from shared.storage.appointments import Appointments
+from shared.storage.appointments_by_day import AppointmentsByDay
 from shared.storage.audit_log import AuditLog
 from shared.storage.due_rows import DueIndex
 from shared.storage.environments import EnvironmentIndex, Environments
+from shared.storage.held_forms import HeldFormIndex
 from shared.storage.inbound_messages import InboundMessages
 from shared.storage.join_links import JoinLinkIndex
 from shared.storage.large_messages import LargeMessages
 from shared.storage.launches import LaunchIndex
+from shared.storage.microsoft_sign_ins import MicrosoftSignInIndex
 from shared.storage.notifications import CarrierMessageIndex, Notifications
 from shared.storage.opt_outs import OptOutKeys, OptOuts
 from shared.storage.parked_messages import ParkedMessages
+from shared.storage.people import People
+from shared.storage.portal_sessions import PortalSessionIndex
 from shared.storage.queues import Queues
 from shared.storage.seals import Seals
 from shared.storage.sessions import SessionIndex
@@ -55,6 +61,7 @@ class Stamp:
         self._environments = table(tables.ENVIRONMENTS, "environment")
         self._environment_index = table(tables.ENVIRONMENT_INDEX, "environment")
         self._appointments = table(tables.APPOINTMENTS, "appointment")
+        self._appointments_by_day = table(tables.APPOINTMENTS_BY_DAY, "line of a day")
         self._aliases = table(tables.ALIASES, "alias")
         self._inbound_messages = table(tables.INBOUND_MESSAGES, "message")
         self._parked_messages = table(tables.PARKED_MESSAGES, "parked message")
@@ -65,9 +72,11 @@ class Stamp:
         self._visit_index = table(tables.VISIT_INDEX, "visit")
         self._write_backs = table(tables.WRITE_BACKS, "write-back")
         self._audit_log = table(tables.AUDIT_LOG, "audit entry")
+        self._people = table(tables.PEOPLE, "person")
 
         self.stamp_pin = StampPin(table(tables.STAMP, "pin"))
         self.environment_index = EnvironmentIndex(self._environment_index, self._environments, seals, clock)
+        self.addresses = AddressIndex(table(tables.ISSUERS, "use of an address"))
         self.join_links = JoinLinkIndex(table(tables.JOIN_LINKS, "link"))
         self.reminders_due = DueIndex(table(tables.REMINDERS_DUE, "plan"))
         self.visits_due = DueIndex(table(tables.VISITS_DUE, "plan"))
@@ -77,6 +86,9 @@ class Stamp:
         self.visit_index = VisitIndex(self._visit_index)
         self.launches = LaunchIndex(table(tables.LAUNCHES, "launch"), seals)
         self.sessions = SessionIndex(table(tables.SESSIONS, "session"))
+        self.portal_sessions = PortalSessionIndex(table(tables.PORTAL_SESSIONS, "session"))
+        self.held_forms = HeldFormIndex(table(tables.HELD_FORMS, "form"), seals)
+        self.microsoft_sign_ins = MicrosoftSignInIndex(table(tables.MICROSOFT_SIGN_INS, "sign-in"), seals)
         self.queues = Queues(queue_service, self._large_messages)
 
     async def ensure(self) -> None:
@@ -92,6 +104,9 @@ class Stamp:
 
     def appointments(self, tenant: TenantId, environment: EnvironmentId) -> Appointments:
         return Appointments(self._appointments, tenant, environment, self._seals)
+
+    def appointments_by_day(self, tenant: TenantId, environment: EnvironmentId) -> AppointmentsByDay:
+        return AppointmentsByDay(self._appointments_by_day, tenant, environment)
 
     def aliases(self, tenant: TenantId, environment: EnvironmentId) -> Aliases:
         return Aliases(self._aliases, tenant, environment)
@@ -116,3 +131,6 @@ class Stamp:
 
     def audit_log(self, tenant: TenantId) -> AuditLog:
         return AuditLog(self._audit_log, tenant)
+
+    def people(self, tenant: TenantId) -> People:
+        return People(self._people, tenant)

@@ -20,6 +20,8 @@ TENANTS = "Tenants"
 ENVIRONMENTS = "Environments"
 ENVIRONMENT_INDEX = "EnvironmentIndex"
 APPOINTMENTS = "Appointments"
+APPOINTMENTS_BY_DAY = "AppointmentsByDay"
+ISSUERS = "Issuers"
 ALIASES = "AppointmentAliases"
 INBOUND_MESSAGES = "InboundMessages"
 PARKED_MESSAGES = "ParkedMessages"
@@ -38,6 +40,10 @@ WRITE_BACKS = "WriteBacks"
 LAUNCHES = "Launches"
 SESSIONS = "Sessions"
 AUDIT_LOG = "AuditLog"
+PORTAL_SESSIONS = "PortalSessions"
+PEOPLE = "People"
+HELD_FORMS = "HeldForms"
+MICROSOFT_SIGN_INS = "MicrosoftSignIns"
 
 TABLE_NAMES = (
     STAMP,
@@ -45,6 +51,8 @@ TABLE_NAMES = (
     ENVIRONMENTS,
     ENVIRONMENT_INDEX,
     APPOINTMENTS,
+    APPOINTMENTS_BY_DAY,
+    ISSUERS,
     ALIASES,
     INBOUND_MESSAGES,
     PARKED_MESSAGES,
@@ -63,6 +71,10 @@ TABLE_NAMES = (
     LAUNCHES,
     SESSIONS,
     AUDIT_LOG,
+    PORTAL_SESSIONS,
+    PEOPLE,
+    HELD_FORMS,
+    MICROSOFT_SIGN_INS,
 )
 
 Row: TypeAlias = Mapping[str, Any]

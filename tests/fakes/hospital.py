@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
+from functions.api_document import with_api_document
+from functions.api_readiness import api_readiness
 from functions.appointment_messages import appointment_messages
 from functions.call_events import call_events
 from functions.health import health
@@ -107,6 +109,7 @@ SETTINGS = {
     "KEY_VAULT_URL": "https://keys.lamna.example",
     "ENTRA_CLIENT_ID": "0c0ffee0-0000-4000-8000-00000000ec01",
     "COMMUNICATION_ENDPOINT": "https://texts.lamna.example",
+    "MAIL_FROM": "visits@lamna.example",
     "REMINDER_TICK": "0 * * * * *",
     "SUBSCRIPTION_TICK": "0 * * * * *",
     "RECONCILE_TICK": "0 * * * * *",
@@ -204,13 +207,14 @@ class App:
             call_events(services),
             write_backs(services),
             portal_api(services),
+            api_readiness(services),
             published_keys(services),
             poison_messages(services),
             health(services),
             home_page(services),
             static_files(),
         )
-        for blueprint in self.blueprints:
+        for blueprint in with_api_document(self.blueprints, services):
             app.register_functions(blueprint)
         self.functions: dict[str, Callable[..., Awaitable[Any]]] = {}
         self.routes: list[tuple[str, frozenset[str], re.Pattern[str]]] = []
@@ -436,6 +440,7 @@ class Hospital:
             check_keys=check_keys,
             environments=stamp.environment_index,
             environment_exists=exists,
+            addresses=stamp.addresses,
             tenants=stamp.tenants,
             environments_of=stamp.environments,
             audit_log=stamp.audit_log,

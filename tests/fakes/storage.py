@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Generic, NamedTuple, TypeVar
 
+from shared.domain.address_use import AddressUse
 from shared.domain.appointment import Appointment
 from shared.domain.audit import FIRST_LINK, AuditEntry, link
 from shared.domain.due import Due
-from shared.domain.environment import Environment, EnvironmentId, LiveEnvironment, live
+from shared.domain.environment import Environment, EnvironmentId, LiveEnvironment, kept, live
 from shared.domain.errors import AlreadyThere, NotFound, OutOfStep
+from shared.domain.expected import Expected
 from shared.domain.geography import Geography
 from shared.domain.inbound import InboundMessage, Parked, SealedMessage
 from shared.domain.join_link import JoinLink
@@ -144,11 +146,14 @@ class FakeEnvironments:
 
     async def get(self, environment: EnvironmentId) -> Versioned[Environment]:
         await self._steps.step("environments.get")
-        return self._table.get(self._tenant, environment)
+        found = self._table.get(self._tenant, environment)
+        if found.value.removed_at is not None:
+            raise NotFound("no such environment")
+        return found
 
     async def all(self) -> list[Environment]:
         await self._steps.step("environments.all")
-        return self._table.under(self._tenant)
+        return [one for one in self._table.under(self._tenant) if one.removed_at is None]
 
     async def create(self, environment: Environment) -> None:
         await self._steps.step("environments.create")
@@ -185,6 +190,11 @@ class FakeEnvironmentIndex:
         tenant = self._index.get(environment).value
         return live(self._table.get(tenant, environment).value)
 
+    async def kept(self, environment: EnvironmentId) -> LiveEnvironment:
+        await self._steps.step("environment_index.kept")
+        tenant = self._index.get(environment).value
+        return kept(self._table.get(tenant, environment).value)
+
 
 class FakeAppointments:
     def __init__(
@@ -205,6 +215,48 @@ class FakeAppointments:
         await self._steps.step("appointments.save")
         _must_be((appointment.ref.tenant, appointment.ref.environment) == self._scope)
         return self._table.save(appointment, *self._scope, appointment.ref.key, seen=seen)
+
+
+class FakeAppointmentsByDay:
+    def __init__(
+        self, steps: Steps, table: FakeTable[Expected], tenant: TenantId, environment: EnvironmentId
+    ) -> None:
+        self._steps, self._table, self._scope = steps, table, (tenant, environment)
+
+    async def put(self, line: Expected) -> None:
+        await self._steps.step("appointments_by_day.put")
+        self._table.put(line, *self._key(line))
+
+    async def remove(self, line: Expected) -> None:
+        await self._steps.step("appointments_by_day.remove")
+        self._table.rows.pop(self._key(line), None)
+
+    async def starting(self, *, after: datetime, until: datetime | None = None) -> AsyncIterator[Expected]:
+        await self._steps.step("appointments_by_day.starting")
+        for line in self._table.under(*self._scope):
+            if after < line.starts_at and (until is None or line.starts_at <= until):
+                yield line
+
+    def _key(self, line: Expected) -> tuple[str, ...]:
+        return (*self._scope, line.day.isoformat(), line.starts_at.isoformat(), line.key)
+
+
+class FakeAddressIndex:
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self.table = FakeTable[AddressUse]("use of an address")
+
+    async def find(self, address: str) -> Versioned[AddressUse] | None:
+        await self._steps.step("addresses.find")
+        return self.table.rows.get((address,))
+
+    async def insert(self, use: AddressUse) -> None:
+        await self._steps.step("addresses.insert")
+        self.table.insert(use, use.address)
+
+    async def save(self, use: AddressUse, *, seen: str) -> None:
+        await self._steps.step("addresses.save")
+        self.table.save(use, use.address, seen=seen)
 
 
 class FakeAliases:
@@ -588,6 +640,7 @@ class FakeStamp:
         self.environment_index_rows = FakeTable[TenantId]("environment")
         self.environment_history: list[Environment] = []
         self.appointment_rows = FakeTable[Appointment]("appointment")
+        self.day_rows = FakeTable[Expected]("line of a day")
         self.alias_rows = FakeTable[str]("alias")
         self.inbound_rows = FakeTable[InboundMessage]("message")
         self.parked_rows = FakeTable[Parked]("parked message")
@@ -602,6 +655,7 @@ class FakeStamp:
         self.environment_index = FakeEnvironmentIndex(
             self._steps, self.environment_rows, self.environment_index_rows
         )
+        self.addresses = FakeAddressIndex(self._steps)
         self.join_links = FakeJoinLinkIndex(self._steps)
         self.reminders_due = FakeDueIndex(self._steps, "reminders_due")
         self.visits_due = FakeDueIndex(self._steps, "visits_due")
@@ -626,6 +680,7 @@ class FakeStamp:
         """Everything stored about one environment, as flows take it."""
         return EnvironmentStores(
             appointments=self.appointments(tenant, environment),
+            by_day=self.appointments_by_day(tenant, environment),
             aliases=self.aliases(tenant, environment),
             inbound=self.inbound_messages(tenant, environment),
             notifications=self.notifications(tenant, environment),
@@ -647,6 +702,9 @@ class FakeStamp:
 
     def appointments(self, tenant: TenantId, environment: EnvironmentId) -> FakeAppointments:
         return FakeAppointments(self._steps, self.appointment_rows, tenant, environment)
+
+    def appointments_by_day(self, tenant: TenantId, environment: EnvironmentId) -> FakeAppointmentsByDay:
+        return FakeAppointmentsByDay(self._steps, self.day_rows, tenant, environment)
 
     def aliases(self, tenant: TenantId, environment: EnvironmentId) -> FakeAliases:
         return FakeAliases(self._steps, self.alias_rows, tenant, environment)
