@@ -10,6 +10,7 @@ from shared.domain.environment import (
     Department,
     Environment,
     EpicClient,
+    FeedStatus,
     Operation,
     WriteBackSign,
     WriteBackTarget,
@@ -329,9 +330,18 @@ def _read_feed(form: Typed, operation: Operation) -> Operation:
             sending_applications=frozenset(_lines(form.text(f"{_FEED}.sending_applications"))),
             video_visit_types=frozenset(_lines(form.text(f"{_FEED}.video_visit_types"))),
             phone_types=types,
+            statuses=_statuses(form),
             external_id_type=form.text(f"{_FEED}.external_id_type"),
         ),
     )
+
+
+def _statuses(form: Typed) -> dict[str, FeedStatus]:
+    name = f"{_FEED}.statuses"
+    typed = _pairs(form, name, wrong=said("Enter lines like NOSHOW = no-show"))
+    if any(value.lower() not in set(FeedStatus) for value in typed.values()):
+        raise Refused({name: said("Use one of: %(known)s", known=", ".join(FeedStatus))})
+    return {code.upper(): FeedStatus(value.lower()) for code, value in typed.items()}
 
 
 def _show_feed(one: Environment) -> dict[str, str]:
@@ -342,6 +352,7 @@ def _show_feed(one: Environment) -> dict[str, str]:
         f"{_FEED}.sending_applications": "\n".join(sorted(feed.sending_applications)),
         f"{_FEED}.video_visit_types": "\n".join(sorted(feed.video_visit_types)),
         f"{_FEED}.phone_types": _as_lines(feed.phone_types),
+        f"{_FEED}.statuses": _as_lines(feed.statuses),
         f"{_FEED}.external_id_type": feed.external_id_type,
     }
 
@@ -383,6 +394,16 @@ _FEED_SECTION = Section(
             optional=True,
         ),
         Field(
+            f"{_FEED}.statuses",
+            said("Status codes of your own"),
+            said(
+                "One line each, like NOSHOW = no-show (SCH-25). Known meanings: booked, cancelled, no-show, arrived,"
+                " completed, ignore."
+            ),
+            kind="area",
+            optional=True,
+        ),
+        Field(
             f"{_FEED}.external_id_type",
             said("Type of the patient's id"),
             said("The id type (PID-3.5) by which Epic's status service knows a patient."),
@@ -403,7 +424,7 @@ def department_rows(form: Typed) -> list[dict[str, str]]:
     """The typed rows, empty ones left out, each with the number it has on the page."""
     rows = []
     for number in _row_numbers(form):
-        typed = {part: form.text(f"department.{number}.{part}") for part in ("id", "name", "phone", "zone")}
+        typed = {part: form.text(f"department.{number}.{part}") for part in ("id", "name", "phone", "zone", "emergency")}
         if any(typed.values()):
             rows.append({"number": str(number), **typed})
     return rows
@@ -429,6 +450,7 @@ def _read_departments(form: Typed, operation: Operation) -> Operation:
             name=row["name"],
             phone=row["phone"],
             zone=row["zone"],
+            emergency=row["emergency"],
         )
     if problems:
         raise Refused(problems)
@@ -443,6 +465,7 @@ def _show_departments(one: Environment) -> dict[str, str]:
             f"department.{number}.name": about.name,
             f"department.{number}.phone": about.phone,
             f"department.{number}.zone": about.zone,
+            f"department.{number}.emergency": about.emergency,
         }
     return shown
 
@@ -476,6 +499,8 @@ def _read_meetings(form: Typed, operation: Operation) -> Operation:
             closes_after=_minutes(form, f"{_MEET}.closes_after_minutes"),
             linger=_minutes(form, f"{_MEET}.linger_minutes"),
             connected_when_waiting="yes" in form.all(f"{_MEET}.connected_when_waiting"),
+            guests_may_chat="yes" in form.all(f"{_MEET}.guests_may_chat"),
+            guests_may_share="yes" in form.all(f"{_MEET}.guests_may_share"),
         ),
     )
 
@@ -489,6 +514,8 @@ def _show_meetings(one: Environment) -> dict[str, str]:
         f"{_MEET}.closes_after_minutes": _as_minutes(meetings.closes_after),
         f"{_MEET}.linger_minutes": _as_minutes(meetings.linger),
         f"{_MEET}.connected_when_waiting": "yes" if meetings.connected_when_waiting else "",
+        f"{_MEET}.guests_may_chat": "yes" if meetings.guests_may_chat else "",
+        f"{_MEET}.guests_may_share": "yes" if meetings.guests_may_share else "",
     }
 
 
@@ -532,6 +559,18 @@ _MEETINGS = Section(
             options=(
                 ("yes", said("Tell Epic that a patient is connected as soon as they wait in the lobby")),
             ),
+        Field(
+            f"{_MEET}.guests_may_chat",
+            said("Chat"),
+            kind="yes",
+            options=(("yes", said("Patients and guests may write in the chat while the meeting runs")),),
+        ),
+        Field(
+            f"{_MEET}.guests_may_share",
+            said("Sharing"),
+            kind="yes",
+            options=(("yes", said("Patients and guests may share their screen; Teams makes them presenters")),),
+        ),
         ),
     ),
     _show_meetings,
@@ -566,4 +605,4 @@ def changed_meanwhile(
 
 
 def _names(row: Mapping[str, str]) -> list[str]:
-    return [f"department.{row['number']}.{part}" for part in ("id", "name", "phone", "zone")]
+    return [f"department.{row['number']}.{part}" for part in ("id", "name", "phone", "zone", "emergency")]
