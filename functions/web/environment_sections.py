@@ -418,13 +418,14 @@ _FEED_SECTION = Section(
 # --- departments -------------------------------------------------------------------------------------------
 
 MOST_DEPARTMENTS = 200
+_PARTS = ("id", "name", "phone", "zone", "emergency")
 
 
 def department_rows(form: Typed) -> list[dict[str, str]]:
     """The typed rows, empty ones left out, each with the number it has on the page."""
     rows = []
     for number in _row_numbers(form):
-        typed = {part: form.text(f"department.{number}.{part}") for part in ("id", "name", "phone", "zone", "emergency")}
+        typed = {part: form.text(f"department.{number}.{part}") for part in _PARTS}
         if any(typed.values()):
             rows.append({"number": str(number), **typed})
     return rows
@@ -559,6 +560,7 @@ _MEETINGS = Section(
             options=(
                 ("yes", said("Tell Epic that a patient is connected as soon as they wait in the lobby")),
             ),
+        ),
         Field(
             f"{_MEET}.guests_may_chat",
             said("Chat"),
@@ -569,8 +571,9 @@ _MEETINGS = Section(
             f"{_MEET}.guests_may_share",
             said("Sharing"),
             kind="yes",
-            options=(("yes", said("Patients and guests may share their screen; Teams makes them presenters")),),
-        ),
+            options=(
+                ("yes", said("Patients and guests may share their screen; Teams makes them presenters")),
+            ),
         ),
     ),
     _show_meetings,
@@ -605,4 +608,4 @@ def changed_meanwhile(
 
 
 def _names(row: Mapping[str, str]) -> list[str]:
-    return [f"department.{row['number']}.{part}" for part in ("id", "name", "phone", "zone", "emergency")]
+    return [f"department.{row['number']}.{part}" for part in _PARTS]
