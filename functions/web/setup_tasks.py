@@ -1,0 +1,156 @@
+"""What a hospital still has to do until visits run in production, task by task, as the home page lists it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.domain.environment import Environment, EnvironmentKind, Stage
+from shared.domain.words import Said, said
+
+_EARLY, _SOON, _NOW = 60, 30, 7  # days before a certificate ends at which it is said, ever louder
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task. Without `href` it cannot start yet, and `why` says what is missing."""
+
+    title: Said
+    href: str
+    kind: Literal["ok", "warn", "bad", "info", "plain"]
+    state: Said
+    why: Said | None = None
+
+
+_NOT_STARTED = said("Not started")
+_IN_PROGRESS = said("In progress")
+_CANNOT = said("Cannot start yet")
+_COMPLETED = said("Completed")
+_PROBLEM = said("There is a problem")
+
+
+def setup_tasks(
+    environments: Sequence[Environment],
+    *,
+    names: Mapping[str, str],
+    tested: bool | None = None,
+) -> list[Task]:
+    """The tasks in order. `names` leads from an approver to the name to show.
+
+    `tested` says whether a launch from Epic has worked in a test environment, None while that is not known.
+    """
+    return [
+        _organizations(environments),
+        _texts(environments),
+        _approval(environments, names),
+        _records(environments),
+        _test_visit(environments, tested),
+        _production(environments),
+    ]
+
+
+def _organizations(environments: Sequence[Environment]) -> Task:
+    title, href = said("Organizations"), "/setup/organizations"
+    if not environments:
+        return Task(title, href, "plain", _NOT_STARTED)
+    if any(one.newest.stage is Stage.REJECTED for one in environments):
+        return Task(title, href, "bad", _PROBLEM, said("An approver sent a configuration back."))
+    if all(one.newest.stage in (Stage.WAITING, Stage.APPROVED) for one in environments):
+        return Task(title, href, "ok", _COMPLETED)
+    return Task(title, href, "info", _IN_PROGRESS)
+
+
+def _texts(environments: Sequence[Environment]) -> Task:
+    title, href = said("SMS notifications (optional)"), "/setup/sms"
+    if not environments:
+        return Task(title, "", "plain", _CANNOT, said("Add an environment first."))
+    if any(one.operation.texts.on for one in environments):
+        return Task(title, href, "ok", _COMPLETED)
+    if all(one.operation.texts.skipped for one in environments):
+        return Task(title, href, "plain", said("Not used"))
+    if any(one.operation.texts.consents for one in environments):
+        return Task(title, href, "info", _IN_PROGRESS)
+    return Task(title, href, "plain", _NOT_STARTED)
+
+
+def _approval(environments: Sequence[Environment], names: Mapping[str, str]) -> Task:
+    title, href = said("Epic approval"), "/approvals"
+    waiting = [one for one in environments if one.newest.stage is Stage.WAITING]
+    if waiting:
+        asked = waiting[0].newest.connection.approvers
+        who = ", ".join(names.get(one, one) for one in asked)
+        return Task(title, href, "info", said("Waiting for %(who)s", who=who))
+    if not environments:
+        return Task(title, "", "plain", _CANNOT, said("Add an environment first."))
+    approved = sum(one.live is not None for one in environments)
+    if approved == len(environments):
+        return Task(title, href, "ok", _COMPLETED)
+    if approved:
+        counted = said("%(some)s of %(all)s approved", some=approved, all=len(environments))
+        return Task(title, href, "info", counted)
+    return Task(title, "", "plain", _CANNOT, said("Send an environment for approval first."))
+
+
+def _records(environments: Sequence[Environment]) -> Task:
+    title = said("Integration records")
+    approved = next((one for one in environments if one.live is not None), None)
+    if approved is None:
+        return Task(title, "", "plain", _CANNOT, said("Records appear after approval."))
+    return Task(title, f"/records/{approved.id}", "info", said("Ready to enter in Epic"))
+
+
+def _test_visit(environments: Sequence[Environment], tested: bool | None) -> Task:
+    title = said("First test visit")
+    ready = next((one for one in environments if one.kind is EnvironmentKind.TEST and one.live), None)
+    if tested:
+        return Task(title, "/readiness", "ok", _COMPLETED)
+    if ready is None:
+        return Task(title, "", "plain", _CANNOT, said("Have a test environment approved first."))
+    href = f"/records/{ready.id}"
+    if tested is None:
+        return Task(title, href, "plain", said("Not known yet"))
+    return Task(title, href, "warn", said("No launch from Epic yet"))
+
+
+def _production(environments: Sequence[Environment]) -> Task:
+    title, href = said("Production"), "/setup/organizations"
+    real = [one for one in environments if one.kind is EnvironmentKind.PRODUCTION]
+    if any(one.live for one in real):
+        return Task(title, href, "ok", _COMPLETED)
+    if real:
+        return Task(title, href, "info", _IN_PROGRESS)
+    if not environments:
+        return Task(title, "", "plain", _CANNOT, said("Start with a test environment."))
+    return Task(title, href, "plain", _NOT_STARTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One line about how an environment is doing."""
+
+    title: Said
+    kind: Literal["ok", "warn", "bad", "info", "plain"]
+    state: Said
+
+
+def certificate_health(environment: Environment, *, now: datetime) -> Health:
+    """How long the certificates that prove Epic's messages are still good for."""
+    title = said("Certificate")
+    certificates = [
+        one
+        for one in environment.newest.connection.certificates
+        if not one.replaced and one.retires_at is None
+    ]
+    if not certificates:
+        return Health(title, "plain", said("No certificate yet"))
+    left = (min(one.valid_until for one in certificates) - now).days
+    if left < 0:
+        return Health(title, "bad", said("A certificate has expired"))
+    kind: Literal["ok", "warn", "bad", "info"] = "ok"
+    if left <= _NOW:
+        kind = "bad"
+    elif left <= _SOON:
+        kind = "warn"
+    elif left <= _EARLY:
+        kind = "info"
+    return Health(title, kind, said("Expires in %(days)s days", days=left))
