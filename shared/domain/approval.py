@@ -6,11 +6,10 @@ from zoneinfo import ZoneInfo
 
 from shared.domain.environment import EnvironmentId
 from shared.domain.errors import DomainError, OutOfStep, Refused
-from shared.domain.portal_session import EpicProof
+from shared.domain.portal_session import PROOF_LIVES, EpicProof
 from shared.domain.preflight import known_code
 from shared.domain.words import Said, said
 
-PROOF_LIVES = timedelta(minutes=15)
 SIGN_IN_FIRST = said("Sign in to Epic before you approve")
 TIMED_OUT = said("Your Epic sign-in timed out. Sign in again.")
 CHANGED = said("The settings changed while you were reading. Review them again.")
@@ -22,7 +21,7 @@ def check_proof(
     """Raise Refused or OutOfStep unless `proof` is of this environment, of this content and fresh enough."""
     if proof is None or proof.environment != environment:
         raise Refused({"epic": SIGN_IN_FIRST})
-    if not timedelta() <= now - proof.at <= PROOF_LIVES:
+    if not timedelta() <= now - proof.at < PROOF_LIVES:
         raise Refused({"epic": TIMED_OUT})
     if proof.content_hash != content_hash:
         raise OutOfStep(CHANGED)

@@ -53,18 +53,27 @@ async def look(environment: EnvironmentId, connection: Connection, *, given: Loo
     )
     if not found.endpoints:
         return Looked(found, None)
-    pinned = replace(connection, **found.endpoints)
+    pinned = replace(
+        connection,
+        authorize_url=found.endpoints["authorize_url"],
+        token_url=found.endpoints["token_url"],
+        issuer=found.endpoints["issuer"],
+        keys_url=found.endpoints["keys_url"],
+    )
     tried = await given.preflight.try_clients(environment, pinned, redirect_uri=given.redirect_uri)
     return Looked(found, tried)
 
 
 async def look_before_asking(environment: Environment, *, anyway: bool, given: Looking) -> Looked:
-    """Look, and raise NotReady when something is missing.
-
-    `anyway` is a person's decision to ask nevertheless. A test environment needs none, since its analyst may well
-    be the one who finishes the set-up; a production environment does.
-    """
+    """Look, and raise NotReady when something is missing, unless a person decided to ask `anyway`."""
     looked = await look(environment.id, environment.newest.connection, given=given)
-    if not looked.ok and not anyway and environment.kind is EnvironmentKind.PRODUCTION:
+    if not looked.ok and not anyway:
         raise NotReady(looked)
     return looked
+
+
+def asks_unlooked(environment: Environment) -> bool:
+    """Whether a program may ask without such a decision: for a test environment, whose analyst may well be the
+    one who finishes the set-up.
+    """
+    return environment.kind is EnvironmentKind.TEST

@@ -31,6 +31,7 @@ REMINDERS_DUE = "RemindersDue"
 VISITS_DUE = "VisitsDue"
 OUTCOMES_DUE = "OutcomesDue"
 FORGET_DUE = "ForgetDue"
+APPROVALS_DUE = "ApprovalsDue"
 NOTIFICATIONS = "Notifications"
 CARRIER_MESSAGES = "CarrierMessages"
 OPT_OUTS = "OptOuts"
@@ -62,6 +63,7 @@ TABLE_NAMES = (
     VISITS_DUE,
     OUTCOMES_DUE,
     FORGET_DUE,
+    APPROVALS_DUE,
     NOTIFICATIONS,
     CARRIER_MESSAGES,
     OPT_OUTS,
