@@ -212,6 +212,27 @@ class Meetings:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordField:
+    """What this site calls a field of an integration record, and its value; empty text leaves ours as it is."""
+
+    name: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """Where this site's integration records differ from ours, because sites and Epic versions differ.
+
+    `own_fields` are name/value pairs that Epic adds to each launch; `tokens` maps our words (`session`, `csn`,
+    ...) to what this site calls them; `fields` maps `<record kind>.<field id>` to its own name and value.
+    """
+
+    own_fields: tuple[tuple[str, str], ...] = ()
+    tokens: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, RecordField] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """How this environment behaves towards patients: the half that is live at once."""
 
@@ -221,6 +242,7 @@ class Operation:
     texts: Texts = Texts()
     meetings: Meetings = Meetings()
     departments: dict[str, Department] = field(default_factory=dict)
+    records: RecordSettings = field(default_factory=RecordSettings)
 
 
 class Stage(StrEnum):

@@ -18,6 +18,8 @@ from shared.domain.environment import (
     FeedStatus,
     Meetings,
     Operation,
+    RecordField,
+    RecordSettings,
     Stage,
     Texts,
     WriteBackSign,
@@ -182,6 +184,7 @@ def _operation_out(operation: Operation) -> Json:
             key: {"name": one.name, "phone": one.phone, "zone": one.zone, "emergency": one.emergency}
             for key, one in operation.departments.items()
         },
+        "records": _records_out(operation.records),
     }
 
 
@@ -196,6 +199,23 @@ def _operation_in(content: Json, only_numbers: tuple[str, ...]) -> Operation:
             key: Department(one["name"], one["phone"], one["zone"], one.get("emergency", ""))
             for key, one in content["departments"].items()
         },
+        records=_records_in(content.get("records", {})),
+    )
+
+
+def _records_out(records: RecordSettings) -> Json:
+    return {
+        "own_fields": [list(one) for one in records.own_fields],
+        "tokens": dict(records.tokens),
+        "fields": {key: [one.name, one.value] for key, one in records.fields.items()},
+    }
+
+
+def _records_in(content: Json) -> RecordSettings:
+    return RecordSettings(
+        own_fields=tuple((name, value) for name, value in content.get("own_fields", [])),
+        tokens=dict(content.get("tokens", {})),
+        fields={key: RecordField(*one) for key, one in content.get("fields", {}).items()},
     )
 
 
