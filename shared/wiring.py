@@ -24,6 +24,7 @@ from shared.clients.key_vault import KeyVault
 from shared.clients.linked_numbers import LinkedNumbers
 from shared.clients.mail import Mail
 from shared.clients.microsoft_checks import MicrosoftChecks
+from shared.clients.microsoft_sign_in import MicrosoftSignIn
 from shared.clients.outside_clock import OutsideClock
 from shared.clients.own_resource import OwnResource
 from shared.clients.published_keys import PublishedKeys
@@ -66,6 +67,10 @@ class Services:
     links: ports.JoinLinkIndex
     launches: ports.LaunchIndex
     sessions: ports.SessionIndex
+    portal_sessions: ports.PortalSessionIndex
+    held_forms: ports.HeldFormIndex
+    microsoft_sign_ins: ports.MicrosoftSignInIndex
+    people: Callable[[TenantId], ports.People]
     visit_index: ports.VisitIndex
     carrier_index: ports.CarrierMessageIndex
     plans: ports.Plans
@@ -87,6 +92,7 @@ class Services:
     carrier: ports.TextMessages
     wording: ports.Wording
     person_of: Callable[[str], Awaitable[Person]]
+    microsoft: ports.MicrosoftSignIn
 
     directory: Callable[[TenantId], ports.Directory]
     mail: Callable[[TenantId], ports.Mail]
@@ -157,6 +163,10 @@ def real_services(settings: Settings) -> Services:
         links=stamp.join_links,
         launches=stamp.launches,
         sessions=stamp.sessions,
+        portal_sessions=stamp.portal_sessions,
+        held_forms=stamp.held_forms,
+        microsoft_sign_ins=stamp.microsoft_sign_ins,
+        people=stamp.people,
         visit_index=stamp.visit_index,
         carrier_index=stamp.carrier_messages,
         plans=ports.Plans(
@@ -164,6 +174,7 @@ def real_services(settings: Settings) -> Services:
             visits=stamp.visits_due,
             outcomes=stamp.outcomes_due,
             forgetting=stamp.forget_due,
+            approvals=stamp.approvals_due,
         ),
         queues=stamp.queues,
         work=stamp.queues,
@@ -187,6 +198,7 @@ def real_services(settings: Settings) -> Services:
         carrier=_carrier(settings, identity, vault),
         wording=PatientTexts(),
         person_of=entra.person,
+        microsoft=_sign_in(settings, identity, vault, entra),
         directory=lambda tenant: Directory(graph, credential=credential(tenant)),
         mail=lambda tenant: Mail(graph, credential=credential(tenant), mailbox=settings.mail_from),
         mail_on=bool(settings.mail_from),
@@ -284,6 +296,22 @@ def _teams(
         )
 
     return meetings, call_events
+
+
+def _sign_in(
+    settings: Settings, identity: OwnCredential, vault: KeyVault, entra: EntraTokens
+) -> MicrosoftSignIn:
+    async def secret() -> str:
+        return await vault.get("entra-client-secret")
+
+    by_secret = settings.entra_credential == "secret"
+    return MicrosoftSignIn(
+        authority=settings.authority,
+        client_id=settings.entra_client_id,
+        tokens=entra,
+        secret=secret if by_secret else None,
+        identity=None if by_secret else identity,
+    )
 
 
 def _carrier(settings: Settings, identity: OwnCredential, vault: KeyVault) -> TextMessages:

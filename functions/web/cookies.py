@@ -1,4 +1,4 @@
-"""The two cookies the app sets: one ties a launch to its browser, one stands for a provider's visit."""
+"""The cookies the app sets: two tie a launch or a sign-in to its browser, two stand for a visit or a session."""
 
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -7,6 +7,8 @@ import azure.functions as func
 
 LAUNCH = "launch"
 VISIT = "visit"
+SESSION = "session"
+SIGNING_IN = "signing-in"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -16,12 +18,28 @@ def cookie(name: str, value: str, *, path: str, lives: int, public_base_url: str
     Epic may show us inside its own pages, where only `SameSite=None; Secure; Partitioned` is kept. On the
     plain http of a local run no browser accepts that, and there Lax is right.
     """
-    parts = urlsplit(public_base_url)
-    if parts.scheme == "http" and parts.hostname in _LOOPBACK:
-        rules = "SameSite=Lax"
-    else:
-        rules = "SameSite=None; Secure; Partitioned"
+    rules = "SameSite=Lax" if _is_local(public_base_url) else "SameSite=None; Secure; Partitioned"
     return f"{name}={value}; Path={path}; Max-Age={lives}; HttpOnly; {rules}"
+
+
+def host_cookie(name: str, value: str, *, lives: int, public_base_url: str) -> str:
+    """A whole Set-Cookie value for the portal, which nobody shows inside other pages. `lives` is in seconds.
+
+    Browsers take a `__Host-` cookie only from this very host, over https, for all paths: no neighbour can plant it.
+    """
+    secure = "" if _is_local(public_base_url) else "; Secure"
+    own = host_name(name, public_base_url)
+    return f"{own}={value}; Path=/; Max-Age={lives}; HttpOnly; SameSite=Lax{secure}"
+
+
+def host_name(name: str, public_base_url: str) -> str:
+    """What a portal cookie is called here: browsers refuse the prefix on the plain http of a local run."""
+    return name if _is_local(public_base_url) else f"__Host-{name}"
+
+
+def _is_local(public_base_url: str) -> bool:
+    parts = urlsplit(public_base_url)
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK
 
 
 def read_cookie(req: func.HttpRequest, name: str) -> str:

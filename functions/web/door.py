@@ -28,7 +28,9 @@ Who = TypeVar("Who")
 Guard = Callable[[func.HttpRequest], Awaitable[Who]]
 Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 GuardedHandler = Callable[[func.HttpRequest, Who], Awaitable[func.HttpResponse]]
-Worded = Callable[[func.HttpRequest, HTTPStatus, str, Exception, str], func.HttpResponse]
+Worded = Callable[
+    [func.HttpRequest, HTTPStatus, str, Exception, str], func.HttpResponse | Awaitable[func.HttpResponse]
+]
 
 
 class TooLarge(DomainError):
@@ -54,6 +56,12 @@ _STATUS: tuple[tuple[type[Exception], HTTPStatus, str], ...] = (
     (TryAgain, HTTPStatus.SERVICE_UNAVAILABLE, "try-again"),
     (TurnedDown, HTTPStatus.BAD_GATEWAY, "refused-outside"),
 )
+
+# The codes that each status can mean.
+CODES: dict[HTTPStatus, tuple[str, ...]] = {
+    status: tuple(dict.fromkeys(code for _, other, code in _STATUS if other is status))
+    for _, status, _ in _STATUS
+}
 
 
 def status_of(refusal: Exception) -> tuple[HTTPStatus, str]:
@@ -96,7 +104,9 @@ def door(guard: Guard[Who], *, worded: Worded = as_problem) -> Callable[[Guarded
                 reference = new_reference()
                 # Only the kind is logged: texts of refusals are for the person who asked.
                 logger.info("%s refused with %s, reference %s", handler.__name__, code, reference)
-                return worded(req, status, code, refusal, reference)
+                said = worded(req, status, code, refusal, reference)
+                # A page may have to look up who can help, or keep what was typed.
+                return await said if isinstance(said, Awaitable) else said
 
         # Not functools.wraps: the Functions worker binds arguments by signature and has to see (req),
         # never the handler's (req, who).

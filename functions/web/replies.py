@@ -77,10 +77,10 @@ def found(location: str, *, cookies: tuple[str, ...] = ()) -> func.HttpResponse:
 
 def _redirect(location: str, status: HTTPStatus, cookies: tuple[str, ...]) -> func.HttpResponse:
     headers = {**_HEADERS, "Location": location, "Referrer-Policy": "no-referrer"}
-    # The Functions library sends one header for one name; a redirect of ours sets one cookie at most.
+    answer = func.HttpResponse(b"", status_code=status, headers=headers)
     for cookie in cookies:
-        headers["Set-Cookie"] = cookie
-    return func.HttpResponse(b"", status_code=status, headers=headers)
+        answer.headers.add("Set-Cookie", cookie)
+    return answer
 
 
 def empty_reply(status: HTTPStatus) -> func.HttpResponse:

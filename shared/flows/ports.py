@@ -4,7 +4,7 @@ Stores built for one tenant or environment have no argument by which another cou
 names end in `Index` are the few that must be found without a tenant: they hold ids and hashes only.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -275,6 +275,7 @@ class Plans:
     visits: DueIndex  # meetings and subscriptions to prepare
     outcomes: DueIndex  # visits to judge when no call event says how they ended
     forgetting: DueIndex  # appointments whose people are to be forgotten
+    approvals: DueIndex  # approvers to remind
 
 
 class PortalSessionIndex(Protocol):

@@ -82,6 +82,7 @@ class Stamp:
         self.visits_due = DueIndex(table(tables.VISITS_DUE, "plan"))
         self.outcomes_due = DueIndex(table(tables.OUTCOMES_DUE, "plan"))
         self.forget_due = DueIndex(table(tables.FORGET_DUE, "plan"))
+        self.approvals_due = DueIndex(table(tables.APPROVALS_DUE, "plan"))
         self.carrier_messages = CarrierMessageIndex(table(tables.CARRIER_MESSAGES, "tag"))
         self.visit_index = VisitIndex(self._visit_index)
         self.launches = LaunchIndex(table(tables.LAUNCHES, "launch"), seals)

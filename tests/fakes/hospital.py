@@ -73,6 +73,7 @@ from tests.fakes.outside import (
     FakeEntra,
     FakeEpicSmart,
     FakeEpicStatus,
+    FakeMicrosoft,
     FakeMail,
     FakeOpener,
     FakePreflight,
@@ -285,6 +286,7 @@ class Hospital:
         self.entra = FakeEntra(
             {one.object_id: one for one in (AVERY, PRIYA, RILEY, JORDAN, DANA, LENA, NOBODY)}
         )
+        self.microsoft = FakeMicrosoft(self.entra)
         self.made_ids = 0
         self.put(of or environment())
         self.stamp.tenant_rows.put(
@@ -450,6 +452,10 @@ class Hospital:
             links=stamp.join_links,
             launches=stamp.launches,
             sessions=stamp.sessions,
+            portal_sessions=stamp.portal_sessions,
+            held_forms=stamp.held_forms,
+            microsoft_sign_ins=stamp.microsoft_sign_ins,
+            people=stamp.people,
             visit_index=stamp.visit_index,
             carrier_index=stamp.carrier_messages,
             plans=stamp.plans,
@@ -470,6 +476,7 @@ class Hospital:
             carrier=self.carrier,
             wording=PatientTexts(),
             person_of=self.entra.person,
+            microsoft=self.microsoft,
             directory=lambda _tenant: self.directory,
             mail=lambda _tenant: self.mail,
             mail_on=True,

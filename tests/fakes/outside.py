@@ -7,10 +7,11 @@ race here.
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from shared.domain.environment import Connection, EnvironmentId, EpicClient, LiveEnvironment
 from shared.domain.errors import NotSignedIn, TurnedDown
@@ -202,6 +203,7 @@ class FakeEpicSmart(Trouble):
         super().__init__()
         self.contexts: dict[str, LaunchContext] = {}
         self.users: dict[str, EpicUser] = {}
+        self.identified = 0
         self.exchanged = 0
 
     async def discover(self, fhir_base_url: str, *, client_id: str) -> dict[str, str]:
@@ -227,6 +229,7 @@ class FakeEpicSmart(Trouble):
     async def identify(
         self, environment: LiveEnvironment, client: EpicClient, launch: Launch, *, code: str
     ) -> EpicUser:
+        self.identified += 1
         await self.begin()
         if code not in self.users:
             raise TurnedDown("no such code", code="invalid_grant")
@@ -306,3 +309,26 @@ class FakeEntra:
         if token not in self.people:
             raise NotSignedIn("sign in again")
         return self.people[token]
+
+
+@dataclass
+class FakeMicrosoft:
+    """Microsoft's sign-in. `code` is the object id of whoever signed in; PKCE and nonce are its client's own tests."""
+
+    entra: FakeEntra
+
+    async def begin(self, *, state: str, redirect_uri: str, choose: bool) -> tuple[str, str]:
+        await asyncio.sleep(0)
+        asked = {"state": state, "redirect_uri": redirect_uri, **({"prompt": "select_account"} if choose else {})}
+        return f"https://microsoft.example/authorize?{urlencode(asked)}", state
+
+    async def finish(self, flow: str, answer: Mapping[str, str]) -> Person:
+        await asyncio.sleep(0)
+        if answer.get("error"):
+            raise NotSignedIn("Microsoft did not sign you in. Try again, or use another account.")
+        if answer.get("state") != flow:
+            raise NotSignedIn("This sign-in was used or has expired. Sign in again.")
+        return await self.entra.person(answer.get("code", ""))
+
+    def sign_out_url(self, back: str) -> str:
+        return f"https://microsoft.example/logout?{urlencode({'post_logout_redirect_uri': back})}"

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Generic, NamedTuple, TypeVar
@@ -30,7 +30,8 @@ from shared.domain.join_link import JoinLink
 from shared.domain.launch import Launch, VisitSession
 from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
-from shared.domain.tenant import Tenant, TenantId
+from shared.domain.portal_session import Colleague, HeldForm, PortalSession, SignInBegun
+from shared.domain.tenant import Person, Role, Tenant, TenantId
 from shared.domain.versioned import Versioned
 from shared.domain.visit import Visit, VisitRef
 from shared.domain.write_back import WriteBack
@@ -526,6 +527,105 @@ class FakeSessionIndex:
         return self.table.get(id_hash).value
 
 
+class FakePortalSessionIndex:
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self.table = FakeTable[PortalSession]("session")
+
+    async def put(self, session: PortalSession) -> None:
+        await self._steps.step("portal_sessions.put")
+        self.table.put(session, session.id_hash)
+
+    async def find(self, id_hash: str) -> PortalSession:
+        await self._steps.step("portal_sessions.find")
+        return self.table.get(id_hash).value
+
+
+class FakeHeldFormIndex:
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self.table = FakeTable[HeldForm]("form")
+
+    async def insert(self, form: HeldForm) -> None:
+        await self._steps.step("held_forms.insert")
+        self.table.insert(form, form.id_hash)
+
+    async def take(self, id_hash: str, *, tenant: TenantId, object_id: str) -> HeldForm:
+        await self._steps.step("held_forms.take")
+        form = self.table.get(id_hash).value
+        _must_be((form.tenant, form.object_id) == (tenant, object_id))
+        del self.table.rows[id_hash,]
+        return form
+
+
+class FakeMicrosoftSignInIndex:
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self.table = FakeTable[SignInBegun]("sign-in")
+
+    async def insert(self, begun: SignInBegun) -> None:
+        await self._steps.step("microsoft_sign_ins.insert")
+        self.table.insert(begun, begun.state_hash)
+
+    async def claim(self, state_hash: str) -> SignInBegun:
+        await self._steps.step("microsoft_sign_ins.claim")
+        begun = self.table.get(state_hash).value
+        del self.table.rows[state_hash,]
+        return begun
+
+
+class FakePeople:
+    """`called`, `roles` and `bound` are shared by all views of one tenant."""
+
+    def __init__(self, steps: Steps, rows: "PeopleRows", tenant: TenantId) -> None:
+        self._steps, self._rows, self._tenant = steps, rows, tenant
+
+    async def remember(self, person: Person, *, at: datetime) -> None:
+        await self._steps.step("people.remember")
+        called = Colleague(person.object_id, person.name, person.address)
+        self._rows.called.put(called, self._tenant, person.object_id)
+        self._rows.roles.put(person.roles, self._tenant, person.object_id)
+
+    async def put(self, colleague: Colleague) -> None:
+        await self._steps.step("people.put")
+        self._rows.called.put(colleague, self._tenant, colleague.object_id)
+
+    async def named(self, object_ids: Collection[str]) -> dict[str, Colleague]:
+        await self._steps.step("people.named")
+        rows = {one: self._rows.called.rows.get((self._tenant, one)) for one in object_ids}
+        return {one: row.value for one, row in rows.items() if row is not None}
+
+    async def administrators(self) -> list[Colleague]:
+        await self._steps.step("people.administrators")
+        ours = [(key[1], row.value) for key, row in self._rows.roles.rows.items() if key[0] == self._tenant]
+        held = [one for one, roles in ours if Role.ADMINISTRATOR in roles]
+        return sorted((await self.named(held)).values(), key=lambda one: (one.name, one.object_id))
+
+    async def bind(self, address: str, object_id: str) -> str:
+        await self._steps.step("people.bind")
+        key = (self._tenant, address.strip().lower())
+        if key not in self._rows.bound.rows:
+            self._rows.bound.insert(object_id, *key)
+        return self._rows.bound.get(*key).value
+
+    async def bound(self, address: str) -> str | None:
+        await self._steps.step("people.bound")
+        row = self._rows.bound.rows.get((self._tenant, address.strip().lower()))
+        return row.value if row else None
+
+    async def addresses_of(self, object_id: str) -> frozenset[str]:
+        await self._steps.step("people.addresses_of")
+        rows = self._rows.bound.rows.items()
+        return frozenset(key[1] for key, row in rows if key[0] == self._tenant and row.value == object_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleRows:
+    called: FakeTable[Colleague]
+    roles: FakeTable[frozenset[Role]]
+    bound: FakeTable[str]
+
+
 @dataclass(frozen=True, slots=True)
 class AuditRow:
     entry: AuditEntry
@@ -661,10 +761,17 @@ class FakeStamp:
         self.visits_due = FakeDueIndex(self._steps, "visits_due")
         self.outcomes_due = FakeDueIndex(self._steps, "outcomes_due")
         self.forget_due = FakeDueIndex(self._steps, "forget_due")
+        self.approvals_due = FakeDueIndex(self._steps, "approvals_due")
         self.carrier_messages = FakeCarrierMessageIndex(self._steps)
         self.visit_index = FakeVisitIndex(self._steps, self.visit_index_rows)
         self.launches = FakeLaunchIndex(self._steps)
         self.sessions = FakeSessionIndex(self._steps)
+        self.portal_sessions = FakePortalSessionIndex(self._steps)
+        self.held_forms = FakeHeldFormIndex(self._steps)
+        self.microsoft_sign_ins = FakeMicrosoftSignInIndex(self._steps)
+        self.people_rows = PeopleRows(
+            FakeTable[Colleague]("person"), FakeTable[frozenset[Role]]("person"), FakeTable[str]("address")
+        )
         self.queues = FakeQueues(self._steps)
 
     @property
@@ -674,6 +781,7 @@ class FakeStamp:
             visits=self.visits_due,
             outcomes=self.outcomes_due,
             forgetting=self.forget_due,
+            approvals=self.approvals_due,
         )
 
     def stores(self, tenant: TenantId, environment: EnvironmentId) -> EnvironmentStores:
@@ -726,6 +834,9 @@ class FakeStamp:
 
     def write_backs(self, tenant: TenantId, environment: EnvironmentId) -> FakeWriteBacks:
         return FakeWriteBacks(self._steps, self.write_back_rows, tenant, environment)
+
+    def people(self, tenant: TenantId) -> FakePeople:
+        return FakePeople(self._steps, self.people_rows, tenant)
 
     def audit_log(self, tenant: TenantId) -> FakeAuditLog:
         return FakeAuditLog(self._steps, self.audit_chains, tenant)
