@@ -2,6 +2,8 @@
 
 import azure.functions as func
 
+from functions.api_document import with_api_document
+from functions.api_readiness import api_readiness
 from functions.appointment_messages import appointment_messages
 from functions.call_events import call_events
 from functions.health import health
@@ -13,6 +15,7 @@ from functions.poison_messages import poison_messages
 from functions.portal_api import portal_api
 from functions.provider_pages import provider_pages
 from functions.published_keys import published_keys
+from functions.readiness_pages import readiness_pages
 from functions.static_files import static_files
 from functions.ticks import ticks
 from functions.visit_launch import visit_launch
@@ -27,7 +30,7 @@ services = real_services(settings_of_this_process())
 # Anonymous for the platform, because the door of each function decides who enters; a test lists every way
 # in with its guard.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-for blueprint in (
+blueprints = (
     hl7_intake(services),
     appointment_messages(services),
     notifications(services),
@@ -38,10 +41,13 @@ for blueprint in (
     call_events(services),
     write_backs(services),
     portal_api(services),
+    api_readiness(services),
+    readiness_pages(services),
     published_keys(services),
     poison_messages(services),
     health(services),
     home_page(services),
     static_files(),
-):
+)
+for blueprint in with_api_document(blueprints, services):
     app.register_functions(blueprint)

@@ -31,6 +31,7 @@ from functions.poison_messages import poison_messages
 from functions.portal_api import portal_api
 from functions.provider_pages import provider_pages
 from functions.published_keys import published_keys
+from functions.readiness_pages import readiness_pages
 from functions.static_files import static_files
 from functions.ticks import ticks
 from functions.visit_launch import visit_launch
@@ -209,6 +210,7 @@ class App:
             write_backs(services),
             portal_api(services),
             api_readiness(services),
+            readiness_pages(services),
             published_keys(services),
             poison_messages(services),
             health(services),
