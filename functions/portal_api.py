@@ -213,6 +213,7 @@ def portal_api(services: Services) -> func.Blueprint:
             approve=call.body.decision == "approve",
             content_hash=call.body.content_hash,
             reason=call.body.reason,
+            unproven=True,
             given=call.configuring(),
             now=services.now(),
         )

@@ -4,13 +4,14 @@ import logging
 
 import azure.functions as func
 
-from functions.work import environment_here, preparing
+from functions.work import environment_here, planning, preparing
 from shared.domain.due import Due
 from shared.domain.errors import NotFound
 from shared.flows.dispatch_due_texts import dispatch_due_texts
 from shared.flows.forget_people import Purging, forget_people
 from shared.flows.judge_visits import judge_visits
 from shared.flows.prepare_due_visits import Room, prepare_due_visits
+from shared.flows.replan_texts import replan_texts
 from shared.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -25,10 +26,18 @@ def ticks(services: Services) -> func.Blueprint:
     async def reminders(timer: func.TimerRequest) -> None:
         """Queue every text that has become due."""
         await services.ready()
+
+        async def replan(due: Due) -> None:
+            environment = await environment_here(services, due.tenant, due.environment)
+            if environment is not None:
+                given = planning(services, due.tenant, due.environment)
+                await replan_texts(environment, given=given, now=services.now())
+
         count = await dispatch_due_texts(
             reminders=services.plans.reminders,
             notifications_of=lambda due: services.stores(due.tenant, due.environment).notifications,
             queues=services.queues,
+            replan=replan,
             now=services.now(),
         )
         _summary("due texts queued", count, timer)

@@ -7,9 +7,11 @@ from shared.domain.errors import Misdirected, NotAllowed
 from shared.domain.tenant import TenantId
 from shared.flows.admit_tenant import admitted
 from shared.flows.launch_visit import Landing
+from shared.flows.note_sign import Noting
 from shared.flows.observe_call import Observing
 from shared.flows.prepare_visit import Preparing
 from shared.flows.record_appointment import Recording
+from shared.flows.replan_texts import Planning
 from shared.flows.send_notification import Sending
 from shared.flows.tell_epic import Telling
 from shared.wiring import Services
@@ -27,11 +29,16 @@ async def environment_here(
     except (NotAllowed, Misdirected):
         logger.exception("work for a tenant that does not live here was dropped")
         return None
-    found = await services.environments.find(environment)
+    # What had begun is finished for a removed environment as well.
+    found = await services.environments.kept(environment)
     if found.tenant != tenant:
         logger.error("work names environment %s under another tenant; dropped", environment)
         return None
     return found
+
+
+def planning(services: Services, tenant: TenantId, environment: EnvironmentId) -> Planning:
+    return Planning(services.stores(tenant, environment).by_day, services.plans.reminders)
 
 
 def preparing(services: Services, environment: LiveEnvironment) -> Preparing:
@@ -90,6 +97,10 @@ def telling(services: Services, environment: LiveEnvironment) -> Telling:
     )
 
 
+def noting(services: Services) -> Noting:
+    return Noting(services.signs, services.environments_of)
+
+
 def landing(services: Services) -> Landing:
     return Landing(
         environments=services.environments,
@@ -100,4 +111,5 @@ def landing(services: Services) -> Landing:
         links=services.links,
         plans=services.plans,
         keys=services.keys,
+        noting=noting(services),
     )

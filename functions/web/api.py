@@ -8,20 +8,21 @@ from typing import Any, Generic, TypeVar
 
 import azure.functions as func
 
+from functions.web.configuring import configuring
 from functions.web.door import NotJson, TooLarge, door
 from functions.web.portal_models import Model, read, read_fields
 from functions.web.replies import answer_reply
 from shared.domain.errors import NotFound, NotSignedIn
 from shared.domain.tenant import Person
 from shared.flows.admit_tenant import admitted
-from shared.flows.configure_environment import Configuring
+from shared.flows.configuring import Configuring
 from shared.wiring import Services
 
 PREFIX = "api/v1"
 MOST_BYTES = 256 * 1024
 
-# An id in a path: what Epic and this app make ids of, and nothing that could not be stored.
-PLACE = r"^[A-Za-z0-9_.:@~^|-]{1,100}$"
+# An id in a path: what Epic and this app make ids of, and no longer than a key part may be when it is escaped.
+PLACE = r"^[A-Za-z0-9_.:@~^|-]{1,80}$"
 
 Body = TypeVar("Body")
 Asked = TypeVar("Asked", bound=Model)
@@ -77,7 +78,7 @@ class Call(Generic[Body]):
     def path(self, name: str) -> str:
         """The id at `{name}` in the path. Raises NotFound for what cannot be an id."""
         value = str(self.req.route_params[name])
-        if not re.match(PLACE, value):
+        if not re.fullmatch(PLACE, value):
             raise NotFound("no such record")
         return value
 
@@ -87,13 +88,7 @@ class Call(Generic[Body]):
 
     def configuring(self) -> Configuring:
         """What the flows that configure need besides the change."""
-        tenant = self.person.tenant
-        return Configuring(
-            person=self.person,
-            tenants=self.services.tenants(tenant),
-            environments=self.services.environments_of(tenant),
-            audit=self.services.audit_log(tenant),
-        )
+        return configuring(self.services, self.person, self.names)
 
 
 class ApiBlueprint(func.Blueprint):

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import azure.functions as func
 
 from functions.web.callers import Callers, Forged
+from functions.web.configuring import configuring
 from functions.web.forms import Form, packed, read_form, unpacked
 from functions.web.pages import language_of, page
 from functions.web.replies import see_other
@@ -26,7 +27,7 @@ from shared.domain.errors import (
 from shared.domain.portal_session import Colleague, HeldForm, PortalSession
 from shared.domain.tenant import Person, Role
 from shared.domain.words import said
-from shared.flows.configure_environment import Configuring
+from shared.flows.configuring import Configuring
 from shared.flows.know_person import approver_names, named_on_any
 from shared.flows.launch_visit import hashed
 from shared.wiring import Services
@@ -165,13 +166,7 @@ class Portal:
 
     def configuring(self, visitor: Visitor) -> Configuring:
         """What the flows that configure need besides the change."""
-        tenant = visitor.person.tenant
-        return Configuring(
-            person=visitor.person,
-            tenants=self.services.tenants(tenant),
-            environments=self.services.environments_of(tenant),
-            audit=self.services.audit_log(tenant),
-        )
+        return configuring(self.services, visitor.person, visitor.names)
 
     async def helpers(self, person: Person) -> list[Colleague]:
         """The administrators of the person's tenant whom the portal has met: who can help."""

@@ -50,8 +50,12 @@ def problems_of_connection(connection: Connection, *, private_hosts: frozenset[s
 def problems_of_submission(connection: Connection) -> dict[str, str]:
     """What a draft still lacks before an analyst can be asked to approve it, by field."""
     problems: dict[str, str] = {}
+    if not connection.fhir_base_url:
+        problems["connection.fhir_base_url"] = said("Enter the FHIR base URL")
     if not connection.approvers:
         problems["connection.approvers"] = said("Enter at least one approver")
+    if connection.write_back is not None and not connection.write_back.url:
+        problems["connection.write_back.url"] = said("Enter the address of the status service")
     missing = [kind.value for kind in EpicClient if not connection.clients.get(kind, "").strip()]
     if missing:
         problems["connection.clients"] = said(

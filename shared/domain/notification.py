@@ -101,7 +101,7 @@ def slot_of_news(kind: NotificationKind, revision: int) -> str:
 
 def slot_of_reminder(before: timedelta, starts_at: datetime) -> str:
     """One reminder of one planned time: a moved visit has reminders of its own."""
-    return f"reminder-{int(before.total_seconds() // 60)}-{starts_at:%Y%m%dT%H%M%S}"
+    return f"{_begins(before)}{starts_at:%Y%m%dT%H%M%S}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def _never(
     rules = (
         (not texts.on, Held.TEXTS_OFF),
         (texts.backload, Held.BACKLOAD),
-        (not _wanted(notification.kind, texts), Held.KIND_OFF),
+        (not _wanted(notification, texts), Held.KIND_OFF),
         (appointment.confidential, Held.CONFIDENTIAL),
         (appointment.deceased, Held.DECEASED),
         (appointment.phone is None, Held.NO_NUMBER),
@@ -187,10 +187,15 @@ def _never(
     return next((reason for broken, reason in rules if broken), None)
 
 
-def _wanted(kind: NotificationKind, texts: Texts) -> bool:
-    if kind is NotificationKind.REMINDER:
-        return bool(texts.reminders)
-    return bool(getattr(texts, _ASKED_FOR[kind]))
+def _wanted(notification: Notification, texts: Texts) -> bool:
+    """Whether today's settings ask for this text: they may have changed since it was planned."""
+    if notification.kind is NotificationKind.REMINDER:
+        return any(notification.ref.slot.startswith(_begins(before)) for before in texts.reminders)
+    return bool(getattr(texts, _ASKED_FOR[notification.kind]))
+
+
+def _begins(before: timedelta) -> str:
+    return f"reminder-{int(before.total_seconds() // 60)}-"
 
 
 def _not_on_list(appointment: Appointment, environment: LiveEnvironment) -> bool:

@@ -19,11 +19,17 @@ class Reminder:
 
 def plan(appointment: Appointment, texts: Texts, *, now: datetime) -> tuple[Reminder, ...]:
     """The reminders still ahead of `appointment` at `now`."""
-    if not texts.on or not appointment.takes_place or appointment.starts_at is None:
+    if not appointment.takes_place or appointment.starts_at is None:
         return ()
-    starts_at = appointment.starts_at
+    return planned(appointment.ref, appointment.starts_at, texts, now=now)
+
+
+def planned(ref: AppointmentRef, starts_at: datetime, texts: Texts, *, now: datetime) -> tuple[Reminder, ...]:
+    """The reminders still ahead of a visit that takes place at `starts_at`."""
+    if not texts.on:
+        return ()
     return tuple(
-        Reminder(appointment.ref, slot_of_reminder(before, starts_at), starts_at - before)
+        Reminder(ref, slot_of_reminder(before, starts_at), starts_at - before)
         for before in sorted(set(texts.reminders), reverse=True)
         if starts_at - before > now
     )

@@ -1,10 +1,11 @@
-"""Create, change, submit and decide about an environment; each change is in the audit chain before it is made."""
+"""Create, change and remove an environment; each change is in the audit chain before it is made."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.audit import AuditEntry
-from shared.domain.configuration import check, problems_of_submission
+from shared.domain.certificates import exchanged, without
+from shared.domain.difference import differences, in_words
 from shared.domain.environment import (
     Certificate,
     Connection,
@@ -12,24 +13,40 @@ from shared.domain.environment import (
     Environment,
     EnvironmentId,
     EnvironmentKind,
-    EpicClient,
     Operation,
     Stage,
 )
-from shared.domain.errors import NotAllowed, Refused, TryAgain, TurnedDown
-from shared.domain.tenant import Person, Role
+from shared.domain.errors import AlreadyThere, NotAllowed, NotFound, Refused
 from shared.domain.versioned import Versioned
-from shared.flows.ports import AuditLog, Environments, EpicSmart, Tenants
+from shared.domain.words import said
+from shared.flows.ask_for_approval import decide, submit, withdraw
+from shared.flows.configuring import (
+    ChangedMeanwhile,
+    Configuring,
+    administrator,
+    as_seen,
+    let_go,
+    must_be_unique,
+    note,
+    note_all,
+    saved,
+)
+from shared.flows.replan_texts import intend_to_replan, replan_texts
 
-
-@dataclass(frozen=True, slots=True)
-class Configuring:
-    """What configuring needs besides the change. `tenants` refuses anyone whose tenant is not pinned yet."""
-
-    person: Person
-    tenants: Tenants
-    environments: Environments
-    audit: AuditLog
+__all__ = [
+    "ChangedMeanwhile",
+    "Configuring",
+    "add_certificate",
+    "change_connection",
+    "change_operation",
+    "create_environment",
+    "decide",
+    "remove_certificate",
+    "remove_environment",
+    "submit",
+    "visible",
+    "withdraw",
+]
 
 
 async def create_environment(
@@ -41,138 +58,169 @@ async def create_environment(
     given: Configuring,
     now: datetime,
 ) -> Environment:
-    """A new environment as a draft. Raises NotAllowed, or NotFound before the tenant is pinned."""
-    await _administrator(given)
+    """A new environment as a draft; the same id with the same content again is the one that was made.
+
+    Raises NotAllowed, NotFound before the tenant is pinned, Refused when another has its address, AlreadyThere
+    when the id belongs to something else.
+    """
+    await administrator(given)
     draft = ConnectionVersion(1, connection, Stage.DRAFT, given.person.object_id, now)
+    texts = operation.texts.stamped(None, by=given.person.object_id, at=now)
     made = Environment(
         id=environment,
         tenant=given.person.tenant,
         kind=kind,
         newest=draft,
         live=None,
-        operation=operation,
+        operation=replace(operation, texts=texts),
         operation_version=1,
         changed_by=given.person.object_id,
         changed_at=now,
     )
-    await _audit(given, "created the environment", environment, now, kind=kind)
-    await given.environments.create(made)
+    if (before := await _made_before(made, given)) is not None:
+        return before
+    await must_be_unique(connection.fhir_base_url, environment, given)
+    facts = in_words([*differences(None, connection), *differences(None, operation)])
+    await note_all(given, "created the environment", environment, now, {"kind": kind.value, **facts})
+    try:
+        await given.environments.create(made)
+    except AlreadyThere:
+        if (before := await _made_before(made, given)) is None:
+            raise
+        return before
     return made
+
+
+async def _made_before(made: Environment, given: Configuring) -> Environment | None:
+    """The environment when it was made already by the same request; raises AlreadyThere for any other."""
+    past = await given.environments.history(made.id)
+    if not past:
+        return None
+    first, none = past[0].operation, made.operation
+    asked = replace(none, texts=replace(none.texts, only_numbers=(), attested=first.texts.attested))
+    same = (past[0].kind, past[0].newest.connection, first) == (made.kind, made.newest.connection, asked)
+    if not same:
+        raise AlreadyThere(said("There is another environment with this id."))
+    return (await given.environments.get(made.id)).value
 
 
 async def change_connection(
     environment: EnvironmentId, connection: Connection, *, seen: str, given: Configuring, now: datetime
 ) -> Environment:
-    """A new draft of the connection; what was approved stays live. Certificates are kept."""
-    await _administrator(given)
-    found = await _as_seen(environment, seen, given)
-    kept = replace(connection, certificates=found.value.newest.connection.certificates)
-    changed = found.value.redrafted(kept, by=given.person, at=now)
-    await _audit(given, "changed the connection", environment, now, version=str(changed.newest.number))
-    await given.environments.save(changed, seen=found.version)
-    return changed
+    """A new draft of the connection; what was approved stays live. Certificates are kept.
+
+    Saving what is the newest already changes nothing. Raises ChangedMeanwhile, or Refused.
+    """
+    await administrator(given)
+
+    def changed(one: Environment) -> Connection:
+        newest = one.newest.connection
+        content = replace(connection, certificates=newest.certificates)
+        # Endpoints belong to an address: they are looked up again when this draft is sent for approval.
+        pinned = {
+            name: getattr(newest, name) for name in ("authorize_url", "token_url", "issuer", "keys_url")
+        }
+        return newest if replace(content, **pinned) == newest else content
+
+    return await _redraft(environment, changed, "changed the connection", seen=seen, given=given, now=now)
 
 
 async def change_operation(
     environment: EnvironmentId, operation: Operation, *, seen: str, given: Configuring, now: datetime
 ) -> Environment:
-    """A new operation, live at once."""
-    await _administrator(given)
-    found = await _as_seen(environment, seen, given)
+    """A new operation, live at once; reminders of visits that are booked follow it.
+
+    Saving what is there already changes nothing. Raises ChangedMeanwhile.
+    """
+    await administrator(given)
+    found = await given.environments.get(environment)
     changed = found.value.operated(operation, by=given.person, at=now)
-    await _audit(given, "changed the operation", environment, now, version=str(changed.operation_version))
-    await given.environments.save(changed, seen=found.version)
+    if changed.operation == found.value.operation:
+        return found.value
+    found = _seen(found, seen)
+    facts = in_words(differences(found.value.operation, changed.operation))
+    version = str(changed.operation_version)
+    await note_all(given, "changed the operation", environment, now, {"version": version, **facts})
+    if changed.live is None:
+        return await saved(changed, found, given)  # no visit was booked yet
+    planning = given.planning_of(environment)
+    await intend_to_replan(changed, given=planning, now=now)
+    await saved(changed, found, given)
+    await replan_texts(changed, given=planning, now=now)
     return changed
+
+
+def _seen(found: Versioned[Environment], seen: str) -> Versioned[Environment]:
+    if seen and seen != found.version:
+        raise ChangedMeanwhile(found)
+    return found
 
 
 async def add_certificate(
     environment: EnvironmentId, certificate: Certificate, *, given: Configuring, now: datetime
 ) -> Environment:
-    """One more certificate that may prove the sender, beside those it has, as part of a new draft."""
-    await _administrator(given)
-    found = await given.environments.get(environment)
-    connection = found.value.newest.connection
-    others = tuple(one for one in connection.certificates if one.fingerprint != certificate.fingerprint)
-    with_it = replace(connection, certificates=(*others, certificate))
-    changed = found.value.redrafted(with_it, by=given.person, at=now)
-    await _audit(given, "added a certificate", environment, now, fingerprint=certificate.fingerprint)
-    await given.environments.save(changed, seen=found.version)
-    return changed
+    """A certificate that takes over, in a new draft; what is live is accepted for a week after its approval."""
+    await administrator(given)
+
+    def changed(one: Environment) -> Connection:
+        return replace(one.newest.connection, certificates=exchanged(one, certificate, now=now))
+
+    return await _redraft(environment, changed, "added a certificate", seen="", given=given, now=now)
 
 
-async def submit(
-    environment: EnvironmentId, *, smart: EpicSmart, given: Configuring, now: datetime
+async def remove_certificate(
+    environment: EnvironmentId, fingerprint: str, *, seen: str = "", given: Configuring, now: datetime
 ) -> Environment:
-    """Ask for approval: Epic's endpoints are looked up now and become part of what is approved."""
-    await _administrator(given)
-    found = await given.environments.get(environment)
-    connection = found.value.newest.connection
-    check(problems_of_submission(connection))
-    client = connection.clients.get(EpicClient.PROVIDER, "")
-    try:
-        endpoints = await smart.discover(connection.fhir_base_url, client_id=client)
-    except TryAgain as away:
-        raise Refused({"connection.fhir_base_url": _UNREACHABLE}) from away
-    except TurnedDown as wrong:
-        raise Refused({"connection.fhir_base_url": _NOT_FHIR}) from wrong
-    pinned = replace(
-        connection,
-        authorize_url=endpoints["authorize_url"],
-        token_url=endpoints["token_url"],
-        issuer=endpoints["issuer"],
-        keys_url=endpoints["keys_url"],
-    )
-    waiting = found.value.submitted(by=given.person, at=now, connection=pinned)
-    await _audit(given, "asked for approval", environment, now, content=pinned.content_hash())
-    await given.environments.save(waiting, seen=found.version)
-    return waiting
+    """A new draft without that certificate; what is live stays accepted until the draft is approved."""
+    await administrator(given)
+
+    def changed(one: Environment) -> Connection:
+        newest = one.newest.connection
+        if all(each.fingerprint != fingerprint for each in newest.certificates):
+            raise NotFound("no such certificate")
+        return replace(newest, certificates=without(newest.certificates, fingerprint))
+
+    return await _redraft(environment, changed, "removed a certificate", seen=seen, given=given, now=now)
 
 
-_UNREACHABLE = (
-    "We could not reach this address. Check the spelling, or ask your Epic technical specialist if the server "
-    "allows traffic from the internet."
-)
-_NOT_FHIR = "This address answered, but it is not a FHIR R4 server with sign-in addresses."
-
-
-async def decide(
+async def _redraft(
     environment: EnvironmentId,
+    change: Callable[[Environment], Connection],
+    did: str,
     *,
-    approve: bool,
-    content_hash: str,
-    reason: str,
+    seen: str,
     given: Configuring,
     now: datetime,
 ) -> Environment:
-    """The named approver approves or rejects exactly the content whose hash they saw."""
-    await given.tenants.get()
     found = await given.environments.get(environment)
-    if approve:
-        decided = found.value.approved(by=given.person, at=now, content_hash=content_hash)
-    else:
-        decided = found.value.rejected(by=given.person, at=now, content_hash=content_hash, reason=reason)
-    did = "approved the connection" if approve else "rejected the connection"
-    await _audit(given, did, environment, now, content=content_hash)
-    await given.environments.save(decided, seen=found.version)
-    return decided
+    before = found.value.newest.connection
+    content = change(found.value)
+    if content == before:
+        return found.value
+    found = _seen(found, seen)
+    await must_be_unique(content.fhir_base_url, environment, given)
+    changed = found.value.redrafted(content, by=given.person, at=now)
+    facts = in_words(differences(before, content))
+    await note_all(given, did, environment, now, {"version": str(changed.newest.number), **facts})
+    return await saved(changed, found, given)
 
 
-async def _administrator(given: Configuring) -> None:
-    given.person.must_be(Role.ADMINISTRATOR)
-    await given.tenants.get()
-
-
-async def _as_seen(environment: EnvironmentId, seen: str, given: Configuring) -> Versioned[Environment]:
-    """The environment, which the save will refuse when it is no longer the version that the person saw."""
-    found = await given.environments.get(environment)
-    return Versioned(found.value, seen) if seen else found
-
-
-async def _audit(
-    given: Configuring, did: str, environment: EnvironmentId, now: datetime, **facts: str
+async def remove_environment(
+    environment: EnvironmentId, *, confirmed: str, seen: str, given: Configuring, now: datetime
 ) -> None:
-    entry = AuditEntry(now, given.person.object_id, did, f"environment/{environment}", facts)
-    await given.audit.write(entry)
+    """Nothing starts from this environment any more; `confirmed` is the organization's name, typed.
+
+    What had begun is finished: facts owed to Epic are told, people are forgotten when they would have been.
+    Planned texts are held back when they become due.
+    """
+    await administrator(given)
+    found = await as_seen(environment, seen, given)
+    if confirmed.strip() != found.value.operation.organization:
+        raise Refused({"organization": said("Type the organization name to confirm")})
+    await note(given, "removed the environment", environment, now, kind=found.value.kind.value)
+    # Before it is gone: a removal that dies here is repeated, and releases nothing twice.
+    await let_go(found.value, given, keep_live=False)
+    await saved(found.value.removed(by=given.person, at=now), found, given)
 
 
 async def visible(given: Configuring) -> list[Environment]:
@@ -181,9 +229,9 @@ async def visible(given: Configuring) -> list[Environment]:
     every = await given.environments.all()
     if given.person.roles:
         return every
-    mine = [one for one in every if given.person.object_id in one.newest.connection.approvers]
+    mine = [one for one in every if one.names_as_approver(given.known_as)]
     if not mine:
         raise NotAllowed(
-            "ask an administrator of your organization to give you a role or name you as approver"
+            said("Ask an administrator of your organization to give you a role or name you as approver.")
         )
     return mine

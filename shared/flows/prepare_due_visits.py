@@ -47,8 +47,8 @@ async def prepare_due_visits(
 
 async def _prepare(due: Due, room: Room, *, now: datetime) -> None:
     appointment = (await room.appointments.get(due.key)).value
-    if not appointment.takes_place or appointment.starts_at is None:
-        return  # cancelled since it was planned
+    if not appointment.takes_place or appointment.starts_at is None or room.preparing.environment.removed:
+        return  # cancelled since it was planned, or nothing starts from its environment any more
     if appointment.starts_at - PREPARED_BEFORE > now:
         return  # moved: another plan stands for the new time
     try:

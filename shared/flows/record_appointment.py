@@ -73,9 +73,10 @@ async def _applied(
     patient_hash = await _patient_hash(read.patient, given.keys)
     stores = given.stores
     for _ in range(_ROUNDS):
-        key = await _key_of(read, patient_hash, stores)
+        key, is_new = await _key_of(read, patient_hash, stores)
         ref = AppointmentRef(message.tenant, message.environment, key)
-        known = await _found(stores, key)
+        # What nobody knew a moment ago is not looked for: the insert says so if another message was faster.
+        known = None if is_new else await _found(stores, key)
         after = apply(
             known.value if known else None,
             read,
@@ -94,22 +95,28 @@ async def _applied(
     raise TryAgain("an appointment kept changing while a message was applied to it")
 
 
-async def _key_of(read: SchedulingMessage, patient_hash: str, stores: EnvironmentStores) -> str:
-    """The appointment the message is about: known by its CSN, else by another id Epic used for it."""
+async def _key_of(read: SchedulingMessage, patient_hash: str, stores: EnvironmentStores) -> tuple[str, bool]:
+    """The appointment the message is about, and whether it is the first word of it.
+
+    It is known by its CSN, else by another id Epic used for it.
+    """
     known = await stores.aliases.keys_of(read.aliases)
     key = known.get(read.csn)
+    is_new = False
     if key is None and read.event is not Event.BOOKED:
         key = await _known_by_another_id(known, patient_hash, stores)
     if read.csn:
         if known.get(read.csn) is None:
+            is_new = key is None
             key = await stores.aliases.claim(read.csn, key or read.csn, own=True)
+            is_new = is_new and key == read.csn
     else:
         key = key or read.aliases[0]
     key = key or read.csn
     for alias in read.aliases:
         if alias != read.csn and known.get(alias) != key:
             await stores.aliases.claim(alias, key, own=False)
-    return key
+    return key, is_new
 
 
 async def _known_by_another_id(

@@ -13,6 +13,7 @@ from shared.domain.errors import NotAllowed, TurnedDown
 from shared.domain.portal_session import Colleague
 from shared.domain.tenant import Person
 from shared.flows.configure_environment import Configuring
+from shared.flows.replan_texts import Planning
 from shared.flows.tell_approvers import (
     Reminding,
     Telling,
@@ -173,6 +174,11 @@ async def test_only_an_administrator_has_approvers_reminded() -> None:
             tenants=office.stamp.tenants(TENANT),
             environments=office.stamp.environments(TENANT),
             audit=office.telling.audit,
+            addresses=office.stamp.addresses,
+            planning_of=lambda environment: Planning(
+                office.stamp.appointments_by_day(TENANT, environment), office.stamp.reminders_due
+            ),
+            organizations={TENANT: "Lamna Healthcare"},
         )
         return replace(base, person=person)
 

@@ -26,10 +26,12 @@ from tests.fakes.hospital import (
 from tests.hl7v2 import cms
 from tests.hl7v2.siu import text
 
+# Another Epic server than that of the environment the hospital has already.
+SECOND = FHIR.replace("epic.", "epic-test.")
 WANTED: dict[str, Any] = {
     "kind": "test",
     "connection": {
-        "fhir_base_url": FHIR,
+        "fhir_base_url": SECOND,
         "clients": {"provider": "c1", "patient": "c2", "backend": "c3"},
         "approvers": [PRIYA.object_id],
     },
