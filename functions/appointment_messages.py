@@ -4,8 +4,10 @@ import logging
 
 import azure.functions as func
 
-from functions.work import environment_here, recording
+from functions.work import environment_here, noting, recording
 from shared.domain.inbound import SealedMessage
+from shared.domain.sign_of_life import SignKind
+from shared.flows.note_sign import note
 from shared.flows.record_appointment import record_appointment
 from shared.wiring import Services
 
@@ -41,4 +43,5 @@ async def _record(services: Services, message: SealedMessage) -> str:
     environment = await environment_here(services, message.tenant, message.environment)
     if environment is None:
         return "dropped"
+    await note(SignKind.MESSAGE, environment, given=noting(services), now=services.now())
     return await record_appointment(message, given=recording(services, environment), now=services.now())

@@ -5,11 +5,13 @@ from http import HTTPStatus
 
 import azure.functions as func
 
+from functions.web.approving import back_from_epic, callback_url
 from functions.web.cookies import LAUNCH, VISIT, cookie, read_cookie
 from functions.web.door import anyone, door
 from functions.web.pages import language_of, page
+from functions.web.portal import Portal
 from functions.web.replies import found, see_other
-from functions.work import landing
+from functions.work import landing, noting
 from shared.domain.environment import EnvironmentId
 from shared.domain.launch import (
     BEGUN_BY_EPIC,
@@ -19,6 +21,7 @@ from shared.domain.launch import (
     LaunchFailure,
     LaunchRole,
 )
+from shared.domain.sign_of_life import mix_up_words
 from shared.flows.launch_visit import ToVisit, begin_launch, claim_launch, finish_launch
 from shared.wiring import Services
 
@@ -35,7 +38,7 @@ _FAILURE_STATUS = {
 def visit_launch(services: Services) -> func.Blueprint:
     """The launch endpoints, speaking to `services`."""
     endpoints = func.Blueprint()
-    callback_url = f"{services.settings.public_base_url}/launch/callback"
+    portal = Portal(services)
 
     @endpoints.function_name("begin_launch")
     @endpoints.route("launch/{environment}/{role}", methods=["GET"])
@@ -51,10 +54,11 @@ def visit_launch(services: Services) -> func.Blueprint:
             LaunchRole(role),
             iss=req.params.get("iss", ""),
             epic_launch=req.params.get("launch", ""),
-            redirect_uri=callback_url,
+            redirect_uri=callback_url(services),
             environments=services.environments,
             smart=services.smart,
             launches=services.launches,
+            noting=noting(services),
             now=services.now(),
         )
         tied = cookie(
@@ -70,9 +74,11 @@ def visit_launch(services: Services) -> func.Blueprint:
     @endpoints.route("launch/callback", methods=["GET"])
     @door(anyone, worded=_failed)
     async def finish(req: func.HttpRequest, _nobody: None) -> func.HttpResponse:
-        """Bring whoever comes back from Epic to their visit."""
+        """Bring whoever comes back from Epic to their visit, and an approver to the page they came from."""
         await services.ready()
         launch = await claim_launch(req.params.get("state", ""), launches=services.launches)
+        if launch.role is LaunchRole.APPROVAL:
+            return await back_from_epic(req, launch, services=services, portal=portal)
         going = await finish_launch(
             launch,
             code=req.params.get("code", ""),
@@ -108,6 +114,7 @@ def _failed(
         language=language_of(req),
         status=status,
         cause=cause.value,
+        mix_up=mix_up_words(refusal.mix_up) if isinstance(refusal, LaunchFailed) and refusal.mix_up else "",
         reference=reference,
         organization="",
     )

@@ -35,8 +35,10 @@ from shared.clients.text_messages import TextMessages
 from shared.domain.environment import EnvironmentId, EpicClient
 from shared.domain.errors import NotFound, Refused
 from shared.domain.geography import Geography, check_pin
+from shared.domain.integration_record import RecordBook
 from shared.domain.tenant import Person, TenantId
 from shared.flows import ports
+from shared.integration_records import record_book
 from shared.settings import Settings
 from shared.storage.queues import queue_service
 from shared.storage.seals import Seals
@@ -64,6 +66,8 @@ class Services:
     parked: Callable[[TenantId], ports.ParkedMessages]
     opt_outs: Callable[[TenantId], ports.OptOuts]
     stores: Callable[[TenantId, EnvironmentId], ports.EnvironmentStores]
+    signs: Callable[[TenantId, EnvironmentId], ports.SignsOfLife]
+    record_book: Callable[[], RecordBook]
     links: ports.JoinLinkIndex
     launches: ports.LaunchIndex
     sessions: ports.SessionIndex
@@ -160,6 +164,8 @@ def real_services(settings: Settings) -> Services:
         parked=stamp.parked_messages,
         opt_outs=stamp.opt_outs,
         stores=lambda tenant, environment: _stores(stamp, tenant, environment),
+        signs=stamp.signs,
+        record_book=record_book,
         links=stamp.join_links,
         launches=stamp.launches,
         sessions=stamp.sessions,

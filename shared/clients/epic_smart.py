@@ -164,7 +164,9 @@ class EpicSmart:
 
         user = "/".join(_text(claims, "fhirUser").rstrip("/").split("/")[-2:])
         role = _ROLES.get(user.partition("/")[0], LaunchRole.PATIENT)
-        extras = {word: _value(told, name) for word, name in self._names.items()}
+        # A site's records may call what Epic adds by other names.
+        names = {**self._names, **{w: n for w, n in environment.operation.records.tokens.items() if n}}
+        extras = {word: _value(told, name) for word, name in names.items()}
         session = extras["session"] or extras["csn"]
         access_token = _text(told, "access_token")
         if not session and access_token:
@@ -186,6 +188,7 @@ class EpicSmart:
             department=extras["department"] or _value(told, "loginDepartment"),
             external_id=extras["external_id"],
             external_id_type=extras["external_id_type"],
+            csn=extras["csn"],
         )
 
     async def identify(

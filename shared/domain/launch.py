@@ -41,12 +41,22 @@ class LaunchFailure(StrEnum):
     TEAMS_AWAY = "teams-away"
 
 
-class LaunchFailed(DomainError):
-    """A launch that cannot go on. `cause` is shown; nothing that was sent is."""
+@dataclass(frozen=True, slots=True)
+class MixUp:
+    """Two environments of one tenant whose records or launches were taken for each other."""
 
-    def __init__(self, cause: LaunchFailure) -> None:
+    other: EnvironmentId
+    came_from: str  # what the environment is called whose Epic began the launch
+    record_of: str  # what the environment is called whose record it came by
+
+
+class LaunchFailed(DomainError):
+    """A launch that cannot go on. `cause` is shown, and a mix-up by its name; nothing that was sent is."""
+
+    def __init__(self, cause: LaunchFailure, mix_up: MixUp | None = None) -> None:
         super().__init__(cause.value)
         self.cause = cause
+        self.mix_up = mix_up
 
 
 # Authorization codes live about a minute and a sign-in page may stand between; ten minutes are plenty.
@@ -87,6 +97,12 @@ class LaunchContext:
     department: str
     external_id: str
     external_id_type: str
+    csn: str = ""  # beside a group's conference id: whose appointment it is
+
+    @property
+    def of_group(self) -> bool:
+        """Whether the record is that of a group visit, whose session is no CSN."""
+        return bool(self.csn) and self.csn != self.session
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from shared.domain.launch import (
 )
 from shared.domain.versioned import Versioned
 from shared.domain.visit import ExternalId, Visit
+from shared.flows.note_sign import Noting, note_launch, note_other_epic, note_other_record
 from shared.flows.ports import (
     EnvironmentIndex,
     EnvironmentStores,
@@ -68,6 +69,7 @@ async def begin_launch(
     environments: EnvironmentIndex,
     smart: EpicSmart,
     launches: LaunchIndex,
+    noting: Noting,
     random: Callable[[int], str] = secrets.token_urlsafe,
     now: datetime,
 ) -> Begun:
@@ -78,7 +80,9 @@ async def begin_launch(
     """
     environment = await _environment(environments, environment_id)
     if iss.rstrip("/") != environment.connection.fhir_base_url.rstrip("/"):
-        raise LaunchFailed(LaunchFailure.WRONG_EPIC)
+        # Nothing is fetched from there; only our own table is asked whose address it is.
+        mix_up = await note_other_epic(iss, environment, given=noting, now=now)
+        raise LaunchFailed(LaunchFailure.WRONG_EPIC, mix_up)
     if not epic_launch:
         raise LaunchFailed(LaunchFailure.MISSING_LAUNCH)
     state, cookie = random(32), random(32)
@@ -112,6 +116,7 @@ class Landing:
     links: JoinLinkIndex
     plans: Plans
     keys: Keys
+    noting: Noting
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,9 @@ async def finish_launch(
     environment = await _environment(given.environments, launch.environment)
     context = await _context(environment, launch, code, given.smart)
     if context.environment and context.environment != environment.id:
-        raise LaunchFailed(LaunchFailure.OTHER_ENVIRONMENT)
+        mix_up = await note_other_record(context.environment, environment, given=given.noting, now=now)
+        raise LaunchFailed(LaunchFailure.OTHER_ENVIRONMENT, mix_up)
+    await note_launch(launch.role, context, environment, given=given.noting, now=now)
     appointment = await _appointment(context, given.stores_of(environment))
     if launch.role is LaunchRole.PROVIDER:
         return await _provider(environment, context, appointment, given=given, now=now)
@@ -206,15 +213,17 @@ async def _provider(
         raise LaunchFailed(LaunchFailure.NOT_A_PROVIDER)
     person = _person(context, environment)
     preparing = given.preparing_of(environment)
+    name = f"provider:{person}" if person else "provider"
+    # A visit that is made now is made with Epic's id in it, which saves a write.
+    known = {name: external} if (external := _external(context)).value else {}
     try:
-        found = await visit_of(appointment, given=preparing, provider=person, now=now)
+        found = await visit_of(appointment, given=preparing, provider=person, now=now, known=known)
         found = await with_meeting(found, appointment, given=preparing, provider=person)
     except TryAgain as away:
         raise LaunchFailed(LaunchFailure.TEAMS_AWAY) from away
     except TurnedDown as refusal:
         logger.warning("Teams refused a meeting with code %s", refusal.code or "none")
         raise LaunchFailed(LaunchFailure.TEAMS_SAID_NO) from refusal
-    name = f"provider:{person}" if person else "provider"
     visit = await _known_to_epic(found, name, context, preparing)
     await _watch_soon(visit, given.plans, now=now)
 
@@ -263,11 +272,15 @@ def _person(context: LaunchContext, environment: LiveEnvironment) -> str | None:
     return None
 
 
+def _external(context: LaunchContext) -> ExternalId:
+    return ExternalId(context.external_id, context.external_id_type)
+
+
 async def _known_to_epic(
     found: Versioned[Visit], name: str, context: LaunchContext, preparing: Preparing
 ) -> Visit:
     """Remember the id by which Epic wants to hear about this participant."""
-    external = ExternalId(context.external_id, context.external_id_type)
+    external = _external(context)
     for _ in range(8):
         visit = found.value
         if not external.value or visit.external_ids.get(name) == external:

@@ -26,6 +26,7 @@ from shared.domain.portal_session import Colleague, HeldForm, PortalSession, Sig
 from shared.domain.preflight import Preflight
 from shared.domain.readiness import LinkedNumber, SecretAge
 from shared.domain.roster import CallEvent
+from shared.domain.sign_of_life import SignKind, Signs
 from shared.domain.tenant import Person, Tenant, TenantId
 from shared.domain.versioned import Versioned
 from shared.domain.visit import ExternalId, Fact, Meeting, Subscription, Visit, VisitRef
@@ -333,6 +334,16 @@ class People(Protocol):
     async def addresses_of(self, object_id: str) -> frozenset[str]:
         """The addresses that were bound to that person, in lower case."""
         ...
+
+
+class SignsOfLife(Protocol):
+    """When Epic first and last reached one environment, by which record."""
+
+    async def note(self, kind: SignKind, *, at: datetime, other: str = "") -> None:
+        """Harmless to repeat; within a minute it costs nothing. `other` is the environment mixed up with this one."""
+        ...
+
+    async def all(self) -> Signs: ...
 
 
 class AuditLog(Protocol):

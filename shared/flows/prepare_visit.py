@@ -1,5 +1,6 @@
 """Make sure that a visit has its meeting, the right people in it, and a watch on its call events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -30,9 +31,14 @@ class Preparing:
 
 
 async def visit_of(
-    appointment: Appointment, *, given: Preparing, provider: str | None, now: datetime
+    appointment: Appointment,
+    *,
+    given: Preparing,
+    provider: str | None,
+    now: datetime,
+    known: Mapping[str, ExternalId] | None = None,
 ) -> Versioned[Visit]:
-    """The visit of `appointment`, made now when nobody was there before.
+    """The visit of `appointment`, made now when nobody was there before; `known` are ids to make it with.
 
     Raises TurnedDown with code `no-organizer` when neither the provider nor a scheduling account can
     organize its meeting.
@@ -47,6 +53,7 @@ async def visit_of(
         if organizer is None:
             raise TurnedDown("nobody can organize this meeting", code="no-organizer")
         visit = _new(appointment, ref, organizer, environment=given.environment, now=now)
+        visit = replace(visit, external_ids={**visit.external_ids, **(known or {})})
         try:
             return Versioned(visit, await given.visits.insert(visit))
         except AlreadyThere:

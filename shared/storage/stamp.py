@@ -30,6 +30,7 @@ from shared.storage.portal_sessions import PortalSessionIndex
 from shared.storage.queues import Queues
 from shared.storage.seals import Seals
 from shared.storage.sessions import SessionIndex
+from shared.storage.signs import SignsOfLife, SignTimes
 from shared.storage.stamp_pin import StampPin
 from shared.storage.tables import Table
 from shared.storage.tenants import Tenants
@@ -72,6 +73,8 @@ class Stamp:
         self._visit_index = table(tables.VISIT_INDEX, "visit")
         self._write_backs = table(tables.WRITE_BACKS, "write-back")
         self._audit_log = table(tables.AUDIT_LOG, "audit entry")
+        self._signs = table(tables.SIGNS, "sign of life")
+        self._sign_times = SignTimes()
         self._people = table(tables.PEOPLE, "person")
 
         self.stamp_pin = StampPin(table(tables.STAMP, "pin"))
@@ -135,3 +138,6 @@ class Stamp:
 
     def people(self, tenant: TenantId) -> People:
         return People(self._people, tenant)
+
+    def signs(self, tenant: TenantId, environment: EnvironmentId) -> SignsOfLife:
+        return SignsOfLife(self._signs, tenant, environment, self._sign_times)

@@ -41,6 +41,7 @@ WRITE_BACKS = "WriteBacks"
 LAUNCHES = "Launches"
 SESSIONS = "Sessions"
 AUDIT_LOG = "AuditLog"
+SIGNS = "Signs"
 PORTAL_SESSIONS = "PortalSessions"
 PEOPLE = "People"
 HELD_FORMS = "HeldForms"
@@ -73,6 +74,7 @@ TABLE_NAMES = (
     LAUNCHES,
     SESSIONS,
     AUDIT_LOG,
+    SIGNS,
     PORTAL_SESSIONS,
     PEOPLE,
     HELD_FORMS,
@@ -153,6 +155,11 @@ class Table:
         """Write the row whether it is there or not: for index rows, which always say the same."""
         with translated(self._noun):
             await self._client.upsert_entity(row, mode=UpdateMode.REPLACE)
+
+    async def merge(self, row: Row) -> None:
+        """Change the columns that `row` names of a row that is there, or raise NotFound. The last one wins."""
+        with translated(self._noun):
+            await self._client.update_entity(row, mode=UpdateMode.MERGE)
 
     async def remove(self, partition: str, key: str) -> None:
         """Delete the row. It may be gone already."""

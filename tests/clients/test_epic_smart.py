@@ -261,6 +261,7 @@ async def test_a_provider_comes_with_everything_the_record_told() -> None:
         department="10501",
         external_id="E17",
         external_id_type="1",
+        csn="004711",
     )
 
 

@@ -61,6 +61,7 @@ from shared.domain.notification import Notification, NotificationRef
 from shared.domain.roster import CallEvent
 from shared.domain.tenant import Person, Role, Tenant, TenantId
 from shared.domain.visit import Visit, VisitRef
+from shared.integration_records import record_book
 from shared.settings import read_settings
 from shared.storage.envelopes import entry_of, pack, text_message, visit_message
 from shared.wiring import Services
@@ -451,6 +452,8 @@ class Hospital:
             parked=stamp.parked_messages,
             opt_outs=stamp.opt_outs,
             stores=stamp.stores,
+            signs=stamp.signs,
+            record_book=record_book,
             links=stamp.join_links,
             launches=stamp.launches,
             sessions=stamp.sessions,

@@ -31,6 +31,7 @@ from shared.domain.launch import Launch, VisitSession
 from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
 from shared.domain.portal_session import Colleague, HeldForm, PortalSession, SignInBegun
+from shared.domain.sign_of_life import NOTED_EVERY, Sign, SignKind, Signs
 from shared.domain.tenant import Person, Role, Tenant, TenantId
 from shared.domain.versioned import Versioned
 from shared.domain.visit import Visit, VisitRef
@@ -632,6 +633,25 @@ class AuditRow:
     link: str
 
 
+class FakeSignsOfLife:
+    def __init__(
+        self, steps: Steps, table: FakeTable[Sign], tenant: TenantId, environment: EnvironmentId
+    ) -> None:
+        self._steps, self._table, self._key = steps, table, (tenant, environment)
+
+    async def note(self, kind: SignKind, *, at: datetime, other: str = "") -> None:
+        known = self._table.rows.get((*self._key, kind))
+        if known and at - known.value.last_at < NOTED_EVERY and known.value.other == other:
+            return
+        await self._steps.step("signs.note")
+        first_at = known.value.first_at if known else at
+        self._table.put(Sign(kind, first_at, at, other), *self._key, kind)
+
+    async def all(self) -> Signs:
+        await self._steps.step("signs.all")
+        return Signs(tuple(self._table.under(*self._key)))
+
+
 class FakeAuditLog:
     def __init__(
         self, steps: Steps, chains: defaultdict[tuple[TenantId, date], list[AuditRow]], tenant: TenantId
@@ -749,6 +769,7 @@ class FakeStamp:
         self.visit_rows = FakeTable[Visit]("visit")
         self.visit_index_rows = FakeTable[VisitRef]("visit")
         self.write_back_rows = FakeTable[WriteBack]("write-back")
+        self.sign_rows = FakeTable[Sign]("sign of life")
         self.audit_chains: defaultdict[tuple[TenantId, date], list[AuditRow]] = defaultdict(list)
 
         self.stamp_pin = FakeStampPin(self._steps)
@@ -837,6 +858,9 @@ class FakeStamp:
 
     def people(self, tenant: TenantId) -> FakePeople:
         return FakePeople(self._steps, self.people_rows, tenant)
+
+    def signs(self, tenant: TenantId, environment: EnvironmentId) -> FakeSignsOfLife:
+        return FakeSignsOfLife(self._steps, self.sign_rows, tenant, environment)
 
     def audit_log(self, tenant: TenantId) -> FakeAuditLog:
         return FakeAuditLog(self._steps, self.audit_chains, tenant)
