@@ -5,6 +5,7 @@ import azure.functions as func
 from functions.api_document import with_api_document
 from functions.api_readiness import api_readiness
 from functions.appointment_messages import appointment_messages
+from functions.approval_pages import approval_pages
 from functions.call_events import call_events
 from functions.health import health
 from functions.hl7_intake import hl7_intake
@@ -16,6 +17,7 @@ from functions.portal_api import portal_api
 from functions.provider_pages import provider_pages
 from functions.published_keys import published_keys
 from functions.readiness_pages import readiness_pages
+from functions.sign_in import sign_in
 from functions.static_files import static_files
 from functions.ticks import ticks
 from functions.visit_launch import visit_launch
@@ -47,6 +49,8 @@ blueprints = (
     poison_messages(services),
     health(services),
     home_page(services),
+    sign_in(services),
+    approval_pages(services),
     static_files(),
 )
 for blueprint in with_api_document(blueprints, services):

@@ -4,7 +4,8 @@ import logging
 
 import azure.functions as func
 
-from functions.work import environment_here, planning, preparing
+from functions.web.approving import telling
+from functions.work import environment_here, planning, preparing, tenant_here
 from shared.domain.due import Due
 from shared.domain.errors import NotFound
 from shared.flows.dispatch_due_texts import dispatch_due_texts
@@ -12,6 +13,7 @@ from shared.flows.forget_people import Purging, forget_people
 from shared.flows.judge_visits import judge_visits
 from shared.flows.prepare_due_visits import Room, prepare_due_visits
 from shared.flows.replan_texts import replan_texts
+from shared.flows.tell_approvers import Reminding, remind_approvers
 from shared.wiring import Services
 
 logger = logging.getLogger(__name__)
@@ -69,6 +71,22 @@ def ticks(services: Services) -> func.Blueprint:
             now=services.now(),
         )
         _summary("visits judged", count, timer)
+
+    @triggers.function_name("remind_approvers")
+    @triggers.timer_trigger("timer", schedule="%RECONCILE_TICK%")
+    async def approvals(timer: func.TimerRequest) -> None:
+        """Tell approvers again of what has waited for two working days."""
+        await services.ready()
+
+        async def reminding_of(due: Due) -> Reminding | None:
+            if not tenant_here(services, due.tenant):
+                return None
+            return Reminding(services.environments_of(due.tenant), telling(services, due.tenant))
+
+        count = await remind_approvers(
+            approvals=services.plans.approvals, reminding_of=reminding_of, now=services.now()
+        )
+        _summary("approvals looked at for a reminder", count, timer)
 
     @triggers.function_name("forget_people")
     @triggers.timer_trigger("timer", schedule="%RETENTION_TICK%")

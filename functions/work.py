@@ -19,15 +19,22 @@ from shared.wiring import Services
 logger = logging.getLogger(__name__)
 
 
+def tenant_here(services: Services, tenant: TenantId) -> bool:
+    """Whether the tenant lives in this stamp. When it does not, its work is logged and must be dropped."""
+    try:
+        admitted(tenant, allowed=services.settings.tenants, here=services.settings.public_base_url)
+    except (NotAllowed, Misdirected):
+        logger.exception("work for a tenant that does not live here was dropped")
+        return False
+    return True
+
+
 async def environment_here(
     services: Services, tenant: TenantId, environment: EnvironmentId
 ) -> LiveEnvironment | None:
     """The environment, or None when its tenant does not live in this stamp: then nothing may be done for it."""
     await services.ready()
-    try:
-        admitted(tenant, allowed=services.settings.tenants, here=services.settings.public_base_url)
-    except (NotAllowed, Misdirected):
-        logger.exception("work for a tenant that does not live here was dropped")
+    if not tenant_here(services, tenant):
         return None
     # What had begun is finished for a removed environment as well.
     found = await services.environments.kept(environment)

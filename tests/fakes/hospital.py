@@ -7,6 +7,7 @@
 Nothing here decides anything: the functions, flows, rules, the HL7v2 reader and the signatures are the real ones.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ import azure.functions as func
 from functions.api_document import with_api_document
 from functions.api_readiness import api_readiness
 from functions.appointment_messages import appointment_messages
+from functions.approval_pages import approval_pages
 from functions.call_events import call_events
 from functions.health import health
 from functions.hl7_intake import hl7_intake
@@ -32,6 +34,7 @@ from functions.portal_api import portal_api
 from functions.provider_pages import provider_pages
 from functions.published_keys import published_keys
 from functions.readiness_pages import readiness_pages
+from functions.sign_in import sign_in
 from functions.static_files import static_files
 from functions.ticks import ticks
 from functions.visit_launch import visit_launch
@@ -58,16 +61,20 @@ from shared.domain.errors import NotFound, Refused
 from shared.domain.geography import Geography
 from shared.domain.join_link import LinkRole, token
 from shared.domain.notification import Notification, NotificationRef
+from shared.domain.portal_session import Colleague, new_session
 from shared.domain.roster import CallEvent
 from shared.domain.tenant import Person, Role, Tenant, TenantId
 from shared.domain.visit import Visit, VisitRef
+from shared.flows.launch_visit import hashed
 from shared.integration_records import record_book
 from shared.settings import read_settings
 from shared.storage.envelopes import entry_of, pack, text_message, visit_message
 from shared.wiring import Services
 from shared.wording import PatientTexts
+from tests.fakes.browser import Browser
 from tests.fakes.clock import FixedClock
 from tests.fakes.observers import Watchers
+from tests.fakes.keys import FakeRotation
 from tests.fakes.outside import (
     FakeAddressChecker,
     FakeCallEvents,
@@ -75,8 +82,8 @@ from tests.fakes.outside import (
     FakeEntra,
     FakeEpicSmart,
     FakeEpicStatus,
-    FakeMicrosoft,
     FakeMail,
+    FakeMicrosoft,
     FakeOpener,
     FakePreflight,
     FakeTeamsMeetings,
@@ -216,6 +223,8 @@ class App:
             poison_messages(services),
             health(services),
             home_page(services),
+            sign_in(services),
+            approval_pages(services),
             static_files(),
         )
         for blueprint in with_api_document(self.blueprints, services):
@@ -290,6 +299,7 @@ class Hospital:
             {one.object_id: one for one in (AVERY, PRIYA, RILEY, JORDAN, DANA, LENA, NOBODY)}
         )
         self.microsoft = FakeMicrosoft(self.entra)
+        self.rotation = FakeRotation(self.clock)
         self.made_ids = 0
         self.put(of or environment())
         self.stamp.tenant_rows.put(
@@ -300,6 +310,26 @@ class Hospital:
         self.calls = self.stamp.calls
 
     # --- what is set up ---
+
+    def stranger(self) -> Browser:
+        """A browser that nobody has signed in with."""
+        return Browser(self.app.ask, self.stamp.keys)
+
+    def browser(self, person: Person) -> Browser:
+        """A browser in which `person` has just signed in to the portal."""
+        browser, now = self.stranger(), self.clock()
+        # As long as a real one, and another one each time.
+        id = hashlib.sha256(f"{person.object_id} {len(self.stamp.portal_sessions.table.rows)}".encode()).hexdigest()
+        session = new_session(
+            hashed(id), tenant=person.tenant, object_id=person.object_id, roles=person.roles, now=now
+        )
+        self.stamp.portal_sessions.table.put(session, session.id_hash)
+        rows = self.stamp.people_rows
+        called = Colleague(person.object_id, person.name, person.address)
+        rows.called.put(called, person.tenant, person.object_id)
+        rows.roles.put(person.roles, person.tenant, person.object_id)
+        browser.cookies["__Host-session"] = id
+        return browser
 
     def put(self, one: Environment) -> None:
         self.stamp.environment_rows.put(one, one.tenant, one.id)
@@ -430,9 +460,6 @@ class Hospital:
         async def client_state(state: str) -> str | None:
             return state.removeprefix("state-") if state.startswith("state-") else None
 
-        async def client_keys(_environment: EnvironmentId, client: EpicClient) -> dict[str, Any]:
-            return {"keys": [{"kty": "RSA", "kid": client}]}
-
         def new_id() -> str:
             self.made_ids += 1
             return f"id-{self.made_ids}"
@@ -477,7 +504,8 @@ class Hospital:
             epic_sign_in=self.smart,
             preflight=self.preflight,
             status=self.status,
-            client_keys=client_keys,
+            client_keys=self.rotation.public_keys,
+            rotation=self.rotation,
             carrier=self.carrier,
             wording=PatientTexts(),
             person_of=self.entra.person,

@@ -37,8 +37,20 @@ HTTP = {
     "readiness_page": "administrator",
     "api_document": "anyone",
     "published_keys": "anyone",
+    "published_keys_before": "anyone",
     "health_live": "anyone",
     "health_ready": "anyone",
+    "sign_in": "anyone",
+    "sign_in_callback": "anyone",
+    "sign_out": "anyone",
+    "welcome_page": "signing_up",
+    "confirm_geography": "signing_up",
+    "approvals_page": "signed_in",
+    "approval_page": "signed_in",
+    "approval_epic_sign_in": "signed_in",
+    "approval_act": "signed_in",
+    "approval_ask_page": "administrator",
+    "approval_ask": "administrator",
     "home_page": "anyone",
     "static_file": "anyone",
 }
@@ -59,6 +71,7 @@ INSIDE = {
     "prepare_due_visits",
     "judge_visits",
     "forget_people",
+    "remind_approvers",
 }
 
 
