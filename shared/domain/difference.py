@@ -19,6 +19,19 @@ class Difference:
     after: str
 
 
+class Hidden(str):
+    """A text that is shown masked and compared whole."""
+
+    __slots__ = ("whole",)
+
+    whole: str
+
+    def __new__(cls, shown: str, whole: str) -> "Hidden":
+        self = super().__new__(cls, shown)
+        self.whole = whole
+        return self
+
+
 Values = dict[str, tuple[Said, str]]
 
 _CLIENTS = {
@@ -36,7 +49,7 @@ def differences(
     return [
         Difference(field, (has.get(field) or had[field])[0], _value(had, field), _value(has, field))
         for field in dict.fromkeys((*had, *has))
-        if _value(had, field) != _value(has, field)
+        if _whole(_value(had, field)) != _whole(_value(has, field))
     ]
 
 
@@ -45,10 +58,10 @@ def in_words(found: list[Difference]) -> dict[str, str]:
     return {str(one.label): f"{one.before or '-'} -> {one.after or '-'}" for one in found}
 
 
-def masked(number: str) -> str:
-    """A phone number as it may be shown to anyone: its last two digits."""
-    digits = re.sub(r"\D", "", number)
-    return f"…{digits[-2:]}" if digits else ""
+def masked(*numbers: str) -> Hidden:
+    """Phone numbers as they may be shown to anyone: the last two digits of each."""
+    digits = (re.sub(r"\D", "", number) for number in numbers)
+    return Hidden(", ".join(f"…{one[-2:]}" for one in digits if one), "|".join(numbers))
 
 
 def span(length: timedelta) -> str:
@@ -59,6 +72,10 @@ def span(length: timedelta) -> str:
             count = minutes // size
             return f"{count} {one if count == 1 else many}"
     return f"{minutes} {'minute' if minutes == 1 else 'minutes'}"
+
+
+def _whole(text: str) -> str:
+    return text.whole if isinstance(text, Hidden) else text
 
 
 def _value(values: Values, field: str) -> str:
@@ -128,8 +145,7 @@ def _of_operation(one: Operation) -> Iterator[tuple[str, Said, str]]:
     yield "operation.texts.languages", said("Languages of text messages"), _list(texts.languages)
     yield "operation.texts.backload", said("Go-live backload"), _switch(texts.backload)
     yield "operation.texts.skipped", said("Text messages not used"), _switch(texts.skipped)
-    allowed = ", ".join(masked(number) for number in texts.only_numbers)
-    yield "operation.texts.only_numbers", said("Numbers that may be texted"), allowed
+    yield "operation.texts.only_numbers", said("Numbers that may be texted"), masked(*texts.only_numbers)
     accounts = ", ".join(meetings.scheduling_accounts)
     yield "operation.meetings.scheduling_accounts", said("Scheduling accounts"), accounts
     yield "operation.meetings.providers", said("Providers"), _map(meetings.providers)
@@ -142,9 +158,11 @@ def _of_operation(one: Operation) -> Iterator[tuple[str, Said, str]]:
     share = _switch(meetings.guests_may_share)
     yield "operation.meetings.guests_may_share", said("Guests may share their screen"), share
     for key, about in sorted(one.departments.items()):
-        parts = (about.name, masked(about.phone), about.zone, masked(about.emergency))
         label = said("Department %(department)s", department=key)
-        yield f"operation.departments.{key}", label, " / ".join(part or "-" for part in parts)
+        shown = (about.name, masked(about.phone), about.zone, masked(about.emergency))
+        whole = "|".join((about.name, about.phone, about.zone, about.emergency))
+        text = " / ".join(part or "-" for part in shown)
+        yield f"operation.departments.{key}", label, Hidden(text, whole)
 
 
 def _list(values: frozenset[str] | tuple[str, ...]) -> str:
