@@ -263,7 +263,11 @@ class FakeAddressChecker(Trouble):
     async def check(self, url: str, client_id: str = "") -> AddressCheck:
         await self.begin()
         self.checked.append((url, client_id))
-        good = AddressCheck(
+        return self.found.get(url, self.good())
+
+    @staticmethod
+    def good() -> AddressCheck:
+        return AddressCheck(
             (
                 Finding(CheckCode.FHIR_FOUND, said("FHIR R4 server found."), ok=True),
                 Finding(CheckCode.SIGN_IN_FOUND, said("Sign-in endpoints found."), ok=True),
@@ -271,7 +275,6 @@ class FakeAddressChecker(Trouble):
             fhir_version="4.0.1",
             software=Software("Epic", "May 2030", "2030-05-01"),
         )
-        return self.found.get(url, good)
 
 
 class Told(NamedTuple):
