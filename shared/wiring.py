@@ -93,6 +93,7 @@ class Services:
     preflight: ports.EpicPreflight
     status: ports.EpicStatus
     client_keys: Callable[[EnvironmentId, EpicClient], Awaitable[dict[str, Any]]]
+    rotation: ports.KeyRotation
     carrier: ports.TextMessages
     wording: ports.Wording
     person_of: Callable[[str], Awaitable[Person]]
@@ -201,6 +202,7 @@ def real_services(settings: Settings) -> Services:
             now=_now,
         ),
         client_keys=vault.public_keys,
+        rotation=vault,
         carrier=_carrier(settings, identity, vault),
         wording=PatientTexts(),
         person_of=entra.person,

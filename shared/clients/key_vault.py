@@ -41,6 +41,14 @@ from shared.clients.key_material import (
 from shared.clients.web_call import failure
 from shared.domain.environment import EnvironmentId, EpicClient
 from shared.domain.errors import NotFound, OutsideError, TryAgain, TurnedDown
+from shared.domain.key_rotation import (
+    KeyVersion,
+    PublishedKey,
+    may_renew,
+    published,
+    signing,
+    standing,
+)
 from shared.domain.readiness import SecretAge
 
 logger = logging.getLogger(__name__)
@@ -50,8 +58,6 @@ _LIVES = timedelta(minutes=5)
 _STILL_GOOD_WHEN_AWAY = timedelta(hours=12)
 # Versions are dated in whole seconds: after two, no other version can carry the same second unseen.
 _SETTLES_AFTER = 2.0
-# Epic reads our published keys rarely, so a new one signs only after it has been published this long.
-_PUBLISHED_BEFORE_USE = timedelta(days=1)
 _CERTIFICATE_RENEWED_BEFORE = timedelta(days=60)
 
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
@@ -127,8 +133,7 @@ class KeyVault:
             written = await client.set_secret(name, value)
         except AzureError as problem:
             raise self._failure(problem, name) from None
-        for key in [key for key in self._kept if key[0] == name]:
-            del self._kept[key]
+        self._forget(name)
         return str(written.properties.version)
 
     # --- keys of the stamp -------------------------------------------------------------------------------
@@ -191,22 +196,46 @@ class KeyVault:
     async def smart_key(self, environment: EnvironmentId, client: EpicClient) -> SmartKey:
         """The key to sign with: the newest that has been published for a day, else the oldest."""
         name = _smart_name(environment, client)
-        versions = await self._present(name, new_rsa_pem)
-        settled = [one for one in versions if self._now() - one.created_at >= _PUBLISHED_BEFORE_USE]
-        chosen = settled[-1] if settled else versions[0]
+        chosen = signing(await self._smart_versions(name), now=self._now())
         return smart_key(await self.get(name, chosen.version))
 
     async def public_keys(self, environment: EnvironmentId, client: EpicClient) -> dict[str, Any]:
-        """The JWK set (RFC 7517) of one client: the public half of every enabled version.
+        """The JWK set (RFC 7517) of one client: the public half of every version that is published now.
 
         Makes the key when there is none, so ask only for environments that exist.
         """
         name = _smart_name(environment, client)
-        keys = []
-        for one in await self._present(name, new_rsa_pem):
-            numbers = public_numbers(read_rsa(await self.get(name, one.version)))
-            keys.append({**numbers, "kid": thumbprint(numbers), "use": "sig", "alg": "RS384"})
-        return {"keys": keys}
+        versions = published(await self._smart_versions(name), now=self._now())
+        return {"keys": [await self._public_key(name, one) for one in versions]}
+
+    async def key_states(self, environment: EnvironmentId, client: EpicClient) -> list[PublishedKey]:
+        """What is published for one client, oldest first, and what each key is for."""
+        name, now = _smart_name(environment, client), self._now()
+        versions = await self._smart_versions(name)
+        ids = [(await self._public_key(name, one))["kid"] for one in published(versions, now=now)]
+        return standing(versions, ids, now=now)
+
+    async def renew_smart_key(self, environment: EnvironmentId, client: EpicClient) -> bool:
+        """Make a new key, which signs after a day; False when the newest is younger than that.
+
+        Two instances may both make one: both are published, and after a day both sign with the newer.
+        """
+        name = _smart_name(environment, client)
+        await self._present(name, new_rsa_pem)
+        async with self._lock(name):
+            self._forget(name)  # another instance may just have made one
+            if not may_renew(await self._smart_versions(name), now=self._now()):
+                return False
+            await self.set(name, new_rsa_pem())
+        logger.info("made a new key %s", name)
+        return True
+
+    async def _public_key(self, name: str, one: KeyVersion) -> dict[str, str]:
+        numbers = public_numbers(read_rsa(await self.get(name, one.version)))
+        return {**numbers, "kid": thumbprint(numbers), "use": "sig", "alg": "RS384"}
+
+    async def _smart_versions(self, name: str) -> list[KeyVersion]:
+        return [KeyVersion(one.version, one.created_at) for one in await self._present(name, new_rsa_pem)]
 
     # --- inside ------------------------------------------------------------------------------------------
 
@@ -227,6 +256,10 @@ class KeyVault:
             # Somebody switched every version off on purpose; a new key would hide that.
             raise TurnedDown(f"every version of the secret {name} is disabled", code="disabled")
         return enabled
+
+    def _forget(self, name: str) -> None:
+        for key in [key for key in self._kept if key[0] == name]:
+            del self._kept[key]
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())

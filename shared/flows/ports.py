@@ -19,6 +19,7 @@ from shared.domain.fhir_check import AddressCheck
 from shared.domain.geography import Geography
 from shared.domain.inbound import InboundMessage, Parked, SealedMessage
 from shared.domain.join_link import JoinLink
+from shared.domain.key_rotation import PublishedKey
 from shared.domain.launch import EpicUser, Launch, LaunchContext, VisitSession
 from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
@@ -405,6 +406,18 @@ class Seals(Protocol):
     async def seal(self, content: bytes, *, purpose: str, tenant: TenantId) -> str: ...
     async def open(self, sealed: str, *, purpose: str, tenant: TenantId) -> bytes:
         """Raise Unsealable when the key version is gone or the content was changed or moved."""
+        ...
+
+
+class KeyRotation(Protocol):
+    """The keys by which Epic recognises each client of each environment, and how they follow each other."""
+
+    async def key_states(self, environment: EnvironmentId, client: EpicClient) -> list[PublishedKey]:
+        """What is published for one client, oldest first. Raise TryAgain or TurnedDown."""
+        ...
+
+    async def renew_smart_key(self, environment: EnvironmentId, client: EpicClient) -> bool:
+        """Make a new key; False when the newest is less than a day old. Raise TryAgain or TurnedDown."""
         ...
 
 

@@ -20,6 +20,7 @@ from shared.clients.key_material import new_rsa_pem, random_key, thumbprint
 from shared.clients.key_vault import KeyVault
 from shared.domain.environment import EnvironmentId, EpicClient
 from shared.domain.errors import NotFound, TryAgain, TurnedDown
+from shared.domain.key_rotation import KeyState
 from shared.domain.readiness import SecretAge
 from tests.clients.tls_server import FakeCredential, Served, serving
 from tests.fakes.clock import FixedClock
@@ -352,6 +353,81 @@ async def test_a_new_client_key_is_published_a_day_before_it_signs(tmp_path: Pat
         vault.clock.advance(timedelta(days=1))
 
         assert (await keys.smart_key(ENVIRONMENT, EpicClient.BACKEND)).id != old.id
+
+
+async def test_a_followed_client_key_is_published_for_a_week(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (vault, open):
+        keys = open()
+        old = await keys.smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        vault.clock.advance(timedelta(days=100))
+        assert await keys.renew_smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        assert [one.state for one in await keys.key_states(ENVIRONMENT, EpicClient.BACKEND)] == [
+            KeyState.SIGNING,
+            KeyState.WAITING,
+        ]
+
+        vault.clock.advance(timedelta(days=7) - timedelta(seconds=1))
+        assert old.id in await published_ids(keys)
+        vault.clock.advance(timedelta(seconds=1))
+
+        assert await published_ids(keys) == [(await keys.smart_key(ENVIRONMENT, EpicClient.BACKEND)).id]
+
+
+async def test_a_client_key_is_not_renewed_twice_in_a_day_whoever_asks(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (vault, open):
+        one, other = open(), open()
+        await one.smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        assert len(await published_ids(other)) == 1  # the other instance remembers that there is one
+        vault.clock.advance(timedelta(days=100))
+
+        assert await one.renew_smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        assert not await other.renew_smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        assert not await one.renew_smart_key(ENVIRONMENT, EpicClient.BACKEND)
+
+        assert len(await published_ids(other)) == 2
+
+
+async def test_two_instances_that_renew_at_the_same_moment_sign_alike_a_day_later(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (vault, open):
+        one, other = open(), open()
+        await one.smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        vault.clock.advance(timedelta(days=100))
+
+        def also_there(name: str) -> None:
+            # The other instance writes between this one's look and its own write.
+            vault.before_write = None
+            vault.put(name, "other", new_rsa_pem())
+
+        vault.before_write = also_there
+        assert await one.renew_smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        vault.clock.advance(timedelta(minutes=6))
+        assert len(await published_ids(one)) == len(await published_ids(other)) == 3
+
+        vault.clock.advance(timedelta(days=1))
+        used = {(await keys.smart_key(ENVIRONMENT, EpicClient.BACKEND)).id for keys in (one, other)}
+        assert len(used) == 1
+        vault.clock.advance(timedelta(days=7))
+        assert set(await published_ids(other)) == used
+
+
+async def test_a_vault_that_is_away_while_a_key_is_made_leaves_the_old_key_signing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (vault, open):
+        keys = open()
+        old = await keys.smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        vault.clock.advance(timedelta(days=100))
+        await keys.smart_key(ENVIRONMENT, EpicClient.BACKEND)
+
+        vault.down = True
+        with pytest.raises(TryAgain):
+            await keys.renew_smart_key(ENVIRONMENT, EpicClient.BACKEND)
+        vault.down = False
+
+        assert (await keys.smart_key(ENVIRONMENT, EpicClient.BACKEND)).id == old.id
+        assert await keys.renew_smart_key(ENVIRONMENT, EpicClient.BACKEND)
+
+
+async def published_ids(keys: KeyVault) -> list[str]:
+    return [one["kid"] for one in (await keys.public_keys(ENVIRONMENT, EpicClient.BACKEND))["keys"]]
 
 
 def test_a_key_is_named_by_the_thumbprint_of_the_standard() -> None:

@@ -1,7 +1,13 @@
 """Keys that live in memory, for tests that seal, hash and sign."""
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
+from shared.domain.environment import EnvironmentId, EpicClient
+from shared.domain.key_rotation import KeyVersion, PublishedKey, may_renew, published, standing
 from shared.storage.seals import Seals
 
 
@@ -48,3 +54,35 @@ class FakeDataKeys:
 def fake_seals(keys: FakeDataKeys | None = None) -> Seals:
     """Real sealing under a key that lives in memory."""
     return Seals(keys or FakeDataKeys())
+
+
+class FakeRotation:
+    """Client keys as Key Vault keeps them, without the keys: each version is named by client and number."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._versions: defaultdict[tuple[EnvironmentId, EpicClient], list[KeyVersion]] = defaultdict(list)
+        self.failure: Exception | None = None
+
+    async def key_states(self, environment: EnvironmentId, client: EpicClient) -> list[PublishedKey]:
+        now, versions = self._clock(), self._of(environment, client)
+        return standing(versions, [one.version for one in published(versions, now=now)], now=now)
+
+    async def renew_smart_key(self, environment: EnvironmentId, client: EpicClient) -> bool:
+        if self.failure is not None:
+            raise self.failure
+        versions = self._of(environment, client)
+        if not may_renew(versions, now=self._clock()):
+            return False
+        versions.append(KeyVersion(f"{client}-{len(versions) + 1}", self._clock()))
+        return True
+
+    async def public_keys(self, environment: EnvironmentId, client: EpicClient) -> dict[str, Any]:
+        versions = published(self._of(environment, client), now=self._clock())
+        return {"keys": [{"kty": "RSA", "kid": one.version} for one in versions]}
+
+    def _of(self, environment: EnvironmentId, client: EpicClient) -> list[KeyVersion]:
+        versions = self._versions[environment, client]
+        if not versions:
+            versions.append(KeyVersion(client, self._clock()))
+        return versions

@@ -42,8 +42,9 @@ async def test_keys_are_published_for_each_client_even_before_approval() -> None
     hospital.put(environment(EnvironmentId("env-2"), approved=False))
 
     for name in (ENVIRONMENT, "env-2"):
-        answer = await hospital.app.get(f"/keys/{name}/backend/jwks.json")
-        assert json.loads(answer.get_body())["keys"][0]["kid"] == "backend"
+        for path in (".well-known/jwks.json", "jwks.json"):
+            answer = await hospital.app.get(f"/keys/{name}/backend/{path}")
+            assert json.loads(answer.get_body())["keys"][0]["kid"] == "backend"
 
 
 @pytest.mark.parametrize("path", ["/keys/env-9/backend/jwks.json", f"/keys/{ENVIRONMENT}/surgeon/jwks.json"])

@@ -30,6 +30,7 @@ PATHS = (
     ("POST", "/graph/notifications"),
     ("POST", "/graph/lifecycle"),
     ("GET", "/keys/{p}/{p}/jwks.json"),
+    ("GET", "/keys/{p}/{p}/.well-known/jwks.json"),
     ("GET", f"/keys/{ENVIRONMENT}/{{p}}/jwks.json"),
     ("GET", "/static/{p}"),
     ("POST", "/api/v1/tenant"),
