@@ -2,6 +2,8 @@
 
 import azure.functions as func
 
+from functions.api_approvals import api_approvals
+from functions.api_configuration import api_configuration
 from functions.api_document import with_api_document
 from functions.api_readiness import api_readiness
 from functions.appointment_messages import appointment_messages
@@ -43,6 +45,8 @@ blueprints = (
     call_events(services),
     write_backs(services),
     portal_api(services),
+    api_approvals(services),
+    api_configuration(services),
     api_readiness(services),
     readiness_pages(services),
     published_keys(services),

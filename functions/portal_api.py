@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 
+from functions.api_configuration import made_once
 from functions.web import portal_answers as answers
 from functions.web import portal_models as models
 from functions.web.api import Api, Call
@@ -88,15 +89,16 @@ def portal_api(services: Services) -> func.Blueprint:
     )
     async def create(call: Call[models.EnvironmentIn]) -> answers.EnvironmentOut:
         """A new environment as a draft."""
+        once = call.body.once
         made = await configure.create_environment(
-            EnvironmentId(services.new_id()),
+            made_once(call.person.tenant, once) if once else EnvironmentId(services.new_id()),
             EnvironmentKind(call.body.kind),
             checked_connection(call.body.connection),
             checked_operation(call.body.operation),
             given=call.configuring(),
             now=services.now(),
         )
-        return answers.shown(made)
+        return answers.shown(made, whole=True)
 
     @api.endpoint(
         "api_list_environments", "GET", "environments", gives=answers.EnvironmentsOut, tags=("Environments",)
@@ -117,7 +119,9 @@ def portal_api(services: Services) -> func.Blueprint:
         """One environment with the version to send back when changing it."""
         environment = await visible_environment(call)
         found = await services.environments_of(call.person.tenant).get(environment)
-        return answers.shown(found.value, version=found.version)
+        return answers.shown(
+            found.value, version=found.version, whole=Role.ADMINISTRATOR in call.person.roles
+        )
 
     @api.endpoint(
         "api_change_connection",
@@ -137,7 +141,7 @@ def portal_api(services: Services) -> func.Blueprint:
             given=call.configuring(),
             now=services.now(),
         )
-        return answers.shown(changed)
+        return answers.shown(changed, whole=True)
 
     @api.endpoint(
         "api_change_operation",
@@ -157,7 +161,7 @@ def portal_api(services: Services) -> func.Blueprint:
             given=call.configuring(),
             now=services.now(),
         )
-        return answers.shown(changed)
+        return answers.shown(changed, whole=True)
 
     @api.endpoint(
         "api_add_certificate",
@@ -177,47 +181,7 @@ def portal_api(services: Services) -> func.Blueprint:
             given=call.configuring(),
             now=services.now(),
         )
-        return answers.shown(changed)
-
-    @api.endpoint(
-        "api_submit",
-        "POST",
-        "environments/{environment}/submission",
-        gives=answers.EnvironmentOut,
-        refuses=(_CONFLICT, _NOT_ACCEPTED),
-        tags=("Approval",),
-    )
-    async def submit(call: Call[None]) -> answers.EnvironmentOut:
-        """Ask for approval of the newest connection."""
-        waiting = await configure.submit(
-            EnvironmentId(call.path("environment")),
-            smart=services.smart,
-            given=call.configuring(),
-            now=services.now(),
-        )
-        return answers.shown(waiting)
-
-    @api.endpoint(
-        "api_decide",
-        "POST",
-        "environments/{environment}/decision",
-        takes=models.DecisionIn,
-        gives=answers.EnvironmentOut,
-        refuses=(_CONFLICT,),
-        tags=("Approval",),
-    )
-    async def decide(call: Call[models.DecisionIn]) -> answers.EnvironmentOut:
-        """The named approver approves or rejects what they saw."""
-        decided = await configure.decide(
-            EnvironmentId(call.path("environment")),
-            approve=call.body.decision == "approve",
-            content_hash=call.body.content_hash,
-            reason=call.body.reason,
-            unproven=True,
-            given=call.configuring(),
-            now=services.now(),
-        )
-        return answers.shown(decided)
+        return answers.shown(changed, whole=True)
 
     @api.endpoint(
         "api_messages",

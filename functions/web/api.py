@@ -8,13 +8,13 @@ from typing import Any, Generic, TypeVar
 
 import azure.functions as func
 
+from functions.web.callers import Caller, Callers
 from functions.web.configuring import configuring
 from functions.web.door import NotJson, TooLarge, door
 from functions.web.portal_models import Model, read, read_fields
 from functions.web.replies import answer_reply
-from shared.domain.errors import NotFound, NotSignedIn
+from shared.domain.errors import NotFound
 from shared.domain.tenant import Person
-from shared.flows.admit_tenant import admitted
 from shared.flows.configuring import Configuring
 from shared.wiring import Services
 
@@ -27,14 +27,6 @@ PLACE = r"^[A-Za-z0-9_.:@~^|-]{1,80}$"
 Body = TypeVar("Body")
 Asked = TypeVar("Asked", bound=Model)
 Answer = Model | tuple[Model, Mapping[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, and the names by which an environment may know them as approver."""
-
-    person: Person
-    names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +141,8 @@ class Api:
         return hang
 
     async def caller(self, req: func.HttpRequest) -> Caller:
-        """A person of a tenant that lives here, by their Microsoft Entra access token."""
-        await self.services.ready()
-        scheme, _, bearer = req.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not bearer:
-            raise NotSignedIn("sign in with your Microsoft 365 account")
-        person = await self.services.person_of(bearer.strip())
-        settings = self.services.settings
-        admitted(person.tenant, allowed=settings.tenants, here=settings.public_base_url)
-        return Caller(person, frozenset((person.object_id,)))
+        """A person of a tenant that lives here, by access token or by the portal's session."""
+        return await Callers(self.services).caller(req)
 
 
 def endpoints_of(blueprints: Iterable[func.Blueprint]) -> list[Endpoint]:

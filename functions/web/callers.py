@@ -9,7 +9,7 @@ import azure.functions as func
 
 from functions.web.cookies import SESSION, host_name, read_cookie
 from shared.domain.errors import NotAllowed, NotFound, NotSignedIn
-from shared.domain.portal_session import PortalSession
+from shared.domain.portal_session import EpicProof, PortalSession
 from shared.domain.tenant import Person
 from shared.domain.words import said
 from shared.flows.admit_tenant import admitted
@@ -30,6 +30,7 @@ class Caller:
 
     person: Person
     names: frozenset[str]
+    proof: EpicProof | None = None  # of an Epic sign-in in this session; an access token holds none
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,14 @@ class Callers:
         if bearer:
             if scheme.lower() != "bearer":
                 raise NotSignedIn(said("Sign in with your Microsoft 365 account."))
-            person = await self.services.person_of(bearer.strip())
+            person, proof = await self.services.person_of(bearer.strip()), None
             self.admit(person)
         else:
             session = await self.session(req)
-            person = await self.person(session)
+            person, proof = await self.person(session), session.proof
             if req.method.upper() not in _READS:
                 await self.check_same_page(req, req.headers.get("x-csrf-token", ""))
-        return Caller(person, await self.names(person))
+        return Caller(person, await self.names(person), proof)
 
     async def session(self, req: func.HttpRequest) -> PortalSession:
         """The portal session of this browser, noted as seen. Raises NotSignedIn, NotAllowed or Misdirected."""

@@ -1,7 +1,7 @@
 """The shapes of the portal's API: what may be sent."""
 
 from datetime import time, timedelta
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,7 @@ from shared.domain.environment import (
     EnvironmentKind,
     EpicClient,
     Feed,
+    FeedStatus,
     Meetings,
     Operation,
     Texts,
@@ -38,6 +39,17 @@ class WriteBackIn(Model):
     statuses: dict[str, str] | None = None
     names: dict[str, str] | None = None
 
+    @classmethod
+    def of(cls, target: WriteBackTarget) -> Self:
+        return cls(
+            url=target.url,
+            method=target.method,  # type: ignore[arg-type]
+            sign=target.sign,
+            vendor=target.vendor,
+            statuses=target.statuses,
+            names=target.names,
+        )
+
     def value(self) -> WriteBackTarget:
         given = self.model_dump(exclude_none=True)
         return WriteBackTarget(**given)
@@ -48,6 +60,16 @@ class ConnectionIn(Model):
     clients: dict[EpicClient, str]
     approvers: list[str]
     write_back: WriteBackIn | None = None
+
+    @classmethod
+    def of(cls, connection: Connection) -> Self:
+        target = connection.write_back
+        return cls(
+            fhir_base_url=connection.fhir_base_url,
+            clients=connection.clients,
+            approvers=list(connection.approvers),
+            write_back=WriteBackIn.of(target) if target else None,
+        )
 
     def value(self) -> Connection:
         return Connection(
@@ -65,6 +87,19 @@ class FeedIn(Model):
     video_visit_types: list[str] = []
     phone_types: dict[str, Literal["mobile", "home", "work", "skip"]] = {}
     external_id_type: str = ""
+    statuses: dict[str, FeedStatus] = {}
+
+    @classmethod
+    def of(cls, feed: Feed) -> Self:
+        return cls(
+            zone=feed.zone,
+            country=feed.country,
+            sending_applications=sorted(feed.sending_applications),
+            video_visit_types=sorted(feed.video_visit_types),
+            phone_types=feed.phone_types,  # type: ignore[arg-type]
+            external_id_type=feed.external_id_type,
+            statuses=feed.statuses,
+        )
 
     def value(self) -> Feed:
         return Feed(
@@ -74,6 +109,7 @@ class FeedIn(Model):
             video_visit_types=frozenset(self.video_visit_types),
             phone_types={kind.upper(): use for kind, use in self.phone_types.items()},
             external_id_type=self.external_id_type,
+            statuses={code.strip().upper(): meaning for code, meaning in self.statuses.items()},
         )
 
 
@@ -89,6 +125,26 @@ class TextsIn(Model):
     quiet_until: time = time(8, 0)
     backload: bool = False
     only_numbers: list[str] = []
+    languages: list[str] = ["en"]
+    skipped: bool = False
+
+    @classmethod
+    def of(cls, texts: Texts) -> Self:
+        return cls(
+            on=texts.on,
+            sender=texts.sender,
+            consents=list(texts.consents),
+            booked=texts.booked,
+            changed=texts.changed,
+            cancelled=texts.cancelled,
+            reminders_minutes=[int(one.total_seconds() // 60) for one in texts.reminders],
+            quiet_from=texts.quiet_from,
+            quiet_until=texts.quiet_until,
+            backload=texts.backload,
+            only_numbers=list(texts.only_numbers),
+            languages=list(texts.languages),
+            skipped=texts.skipped,
+        )
 
     def value(self) -> Texts:
         return Texts(
@@ -103,6 +159,8 @@ class TextsIn(Model):
             quiet_until=self.quiet_until,
             backload=self.backload,
             only_numbers=tuple(self.only_numbers),
+            languages=tuple(self.languages),
+            skipped=self.skipped,
         )
 
 
@@ -113,6 +171,21 @@ class MeetingsIn(Model):
     closes_after_minutes: int = 60
     connected_when_waiting: bool = True
     linger_minutes: int = Field(default=15, ge=0, le=1440)
+    guests_may_chat: bool = True
+    guests_may_share: bool = False
+
+    @classmethod
+    def of(cls, meetings: Meetings) -> Self:
+        return cls(
+            scheduling_accounts=list(meetings.scheduling_accounts),
+            providers=meetings.providers,
+            opens_before_minutes=int(meetings.opens_before.total_seconds() // 60),
+            closes_after_minutes=int(meetings.closes_after.total_seconds() // 60),
+            connected_when_waiting=meetings.connected_when_waiting,
+            linger_minutes=int(meetings.linger.total_seconds() // 60),
+            guests_may_chat=meetings.guests_may_chat,
+            guests_may_share=meetings.guests_may_share,
+        )
 
     def value(self) -> Meetings:
         return Meetings(
@@ -122,6 +195,8 @@ class MeetingsIn(Model):
             closes_after=timedelta(minutes=self.closes_after_minutes),
             connected_when_waiting=self.connected_when_waiting,
             linger=timedelta(minutes=self.linger_minutes),
+            guests_may_chat=self.guests_may_chat,
+            guests_may_share=self.guests_may_share,
         )
 
 
@@ -129,6 +204,7 @@ class DepartmentIn(Model):
     name: str = ""
     phone: str = ""
     zone: str = ""
+    emergency: str = ""
 
 
 class OperationIn(Model):
@@ -139,6 +215,22 @@ class OperationIn(Model):
     meetings: MeetingsIn = MeetingsIn()
     departments: dict[str, DepartmentIn] = {}
 
+    @classmethod
+    def of(cls, operation: Operation) -> Self:
+        return cls(
+            organization=operation.organization,
+            phone=operation.phone,
+            feed=FeedIn.of(operation.feed),
+            texts=TextsIn.of(operation.texts),
+            meetings=MeetingsIn.of(operation.meetings),
+            departments={
+                key: DepartmentIn(
+                    name=about.name, phone=about.phone, zone=about.zone, emergency=about.emergency
+                )
+                for key, about in operation.departments.items()
+            },
+        )
+
     def value(self) -> Operation:
         return Operation(
             organization=self.organization.strip(),
@@ -147,7 +239,7 @@ class OperationIn(Model):
             texts=self.texts.value(),
             meetings=self.meetings.value(),
             departments={
-                key: Department(about.name, about.phone, about.zone)
+                key: Department(about.name, about.phone, about.zone, about.emergency)
                 for key, about in self.departments.items()
             },
         )
@@ -157,6 +249,9 @@ class EnvironmentIn(Model):
     kind: EnvironmentKind
     connection: ConnectionIn
     operation: OperationIn
+    once: str = Field(
+        default="", max_length=64, description="A key of your own: sent again, it makes nothing new"
+    )
 
 
 class ConnectionChange(Model):
@@ -171,12 +266,6 @@ class OperationChange(Model):
 
 class CertificateIn(Model):
     pem: str = Field(max_length=16 * 1024)
-
-
-class DecisionIn(Model):
-    decision: Literal["approve", "reject"]
-    content_hash: str
-    reason: str = ""
 
 
 Shape = TypeVar("Shape", bound=Model)

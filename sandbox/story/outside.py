@@ -55,8 +55,8 @@ class Browser:
     async def get(self, url: str, **headers: str) -> httpx.Response:
         return await self._ask("GET", url, headers)
 
-    async def post(self, url: str) -> httpx.Response:
-        return await self._ask("POST", url, {})
+    async def post(self, url: str, *, form: dict[str, str] | None = None) -> httpx.Response:
+        return await self._ask("POST", url, {}, form=form)
 
     async def follow(self, answer: httpx.Response, *, most: int = 10) -> httpx.Response:
         """Follow redirects to the page at their end."""
@@ -66,7 +66,9 @@ class Browser:
             answer = await self.get(str(answer.url.join(answer.headers["location"])))
         raise NotObserved(f"more than {most} redirects")
 
-    async def _ask(self, method: str, url: str, headers: dict[str, str]) -> httpx.Response:
+    async def _ask(
+        self, method: str, url: str, headers: dict[str, str], *, form: dict[str, str] | None = None
+    ) -> httpx.Response:
         path = httpx.URL(url).path
         sent = "; ".join(
             f"{name}={value}" for name, (value, where) in self.cookies.items() if path.startswith(where)
@@ -74,7 +76,7 @@ class Browser:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if sent:
             given["Cookie"] = sent
-        answer = await self.http.request(method, url, headers=given, follow_redirects=False)
+        answer = await self.http.request(method, url, headers=given, data=form, follow_redirects=False)
         # The client is shared; each browser has a jar of its own.
         self.http.cookies.clear()
         for line in answer.headers.get_list("set-cookie"):

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sandbox.story.approving import approve
+from sandbox.story.observing import NotObserved
 from sandbox.story.outside import Outside
 
 # Patients may be texted by day only, and a story must not depend on the hour at which it is played: somewhere
@@ -43,20 +45,20 @@ async def prepare(outside: Outside, state: Path) -> dict[str, Any]:
     certificate = (state / "hl7-signing-certificate.pem").read_text(encoding="utf-8")
     path = f"/environments/{made['id']}"
     await outside.portal("POST", f"{path}/certificates", {"pem": certificate})
-    waiting = await outside.portal("POST", f"{path}/submission", {})
-    await outside.portal(
-        "POST",
-        f"{path}/decision",
-        {"decision": "approve", "content_hash": waiting["content_hash"]},
-        person="priya",
-    )
     prepared = {
         "environment": made["id"],
         "hl7v2": f"{outside.app}/hl7v2/{made['id']}",
         "zone": zone,
     }
-    kept.write_text(json.dumps(prepared, indent=2) + "\n", encoding="utf-8")
+    # Epic has to know client ids, keys and redirect address before an approver can sign in there.
     await _connect_epic(outside, prepared)
+    ready = await outside.portal("POST", f"{path}/preflight")
+    if not ready["ok"]:
+        missing = [one["code"] for one in (*ready["address"]["findings"], *ready["clients"]) if not one["ok"]]
+        raise NotObserved(f"Epic is not ready for an approval: {', '.join(missing)}")
+    await outside.portal("POST", f"{path}/submission", {})
+    await approve(outside, made["id"])
+    kept.write_text(json.dumps(prepared, indent=2) + "\n", encoding="utf-8")
     return prepared
 
 

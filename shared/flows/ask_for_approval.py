@@ -81,12 +81,10 @@ async def decide(
     given: Configuring,
     now: datetime,
     proof: EpicProof | None = None,
-    unproven: bool = False,
 ) -> Environment:
     """The named approver approves or rejects exactly the content whose hash they saw.
 
     Approving needs `proof`: a sign-in at that very Epic, with that content, not older than 15 minutes.
-    `unproven` lets it go without, for callers that have no session to hold one.
     """
     await given.tenants.get()
     found = await given.environments.get(environment)
@@ -94,8 +92,7 @@ async def decide(
         decided = found.value.approved(
             by=given.person, at=now, content_hash=content_hash, names=given.known_as
         )
-        if not unproven:
-            check_proof(proof, environment=environment, content_hash=content_hash, now=now)
+        check_proof(proof, environment=environment, content_hash=content_hash, now=now)
     else:
         decided = found.value.rejected(
             by=given.person, at=now, content_hash=content_hash, reason=reason, names=given.known_as

@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
+from functions.api_approvals import api_approvals
+from functions.api_configuration import api_configuration
 from functions.api_document import with_api_document
 from functions.api_readiness import api_readiness
 from functions.appointment_messages import appointment_messages
@@ -73,8 +75,8 @@ from shared.wiring import Services
 from shared.wording import PatientTexts
 from tests.fakes.browser import Browser
 from tests.fakes.clock import FixedClock
-from tests.fakes.observers import Watchers
 from tests.fakes.keys import FakeRotation
+from tests.fakes.observers import Watchers
 from tests.fakes.outside import (
     FakeAddressChecker,
     FakeCallEvents,
@@ -217,6 +219,8 @@ class App:
             call_events(services),
             write_backs(services),
             portal_api(services),
+            api_approvals(services),
+            api_configuration(services),
             api_readiness(services),
             readiness_pages(services),
             published_keys(services),
@@ -319,7 +323,9 @@ class Hospital:
         """A browser in which `person` has just signed in to the portal."""
         browser, now = self.stranger(), self.clock()
         # As long as a real one, and another one each time.
-        id = hashlib.sha256(f"{person.object_id} {len(self.stamp.portal_sessions.table.rows)}".encode()).hexdigest()
+        id = hashlib.sha256(
+            f"{person.object_id} {len(self.stamp.portal_sessions.table.rows)}".encode()
+        ).hexdigest()
         session = new_session(
             hashed(id), tenant=person.tenant, object_id=person.object_id, roles=person.roles, now=now
         )

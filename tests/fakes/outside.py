@@ -274,6 +274,12 @@ class FakeAddressChecker(Trouble):
             ),
             fhir_version="4.0.1",
             software=Software("Epic", "May 2030", "2030-05-01"),
+            endpoints={
+                "authorize_url": "https://epic.lamna.example/authorize",
+                "token_url": "https://epic.lamna.example/token",
+                "issuer": "https://epic.lamna.example",
+                "keys_url": "https://epic.lamna.example/keys",
+            },
         )
 
 

@@ -27,7 +27,6 @@ from tests.fakes.hospital import (
     connection,
     environment,
 )
-from tests.fakes.outside import FakeAddressChecker
 
 PAGE = f"/approvals/{ENVIRONMENT}"
 PRACTITIONER = EpicUser("Practitioner", "pr-1", FHIR)
@@ -426,16 +425,8 @@ def draft(kind: EnvironmentKind = EnvironmentKind.PRODUCTION) -> Environment:
     return replace(one, newest=replace(one.newest, stage=Stage.DRAFT))
 
 
-def ready(ward: Ward) -> None:
-    """Let Epic answer as it should: with sign-in addresses, at which client ids can be tried."""
-    good = FakeAddressChecker.good()
-    endpoints = {"authorize_url": "a", "token_url": "t", "issuer": "i", "keys_url": "k"}
-    ward.address_checker.found[FHIR] = replace(good, endpoints=endpoints)
-
-
 async def test_who_asks_has_epic_looked_at_and_the_approver_told() -> None:
     ward = Ward(draft())
-    ready(ward)
     ward.browser(PRIYA)
     browser = ward.browser(AVERY)
     page = plain(await browser.get(f"{PAGE}/ask"))
@@ -447,13 +438,13 @@ async def test_who_asks_has_epic_looked_at_and_the_approver_told() -> None:
     assert ward.stage() is Stage.WAITING
     assert [one.to for one in ward.mail.sent] == [PRIYA.address]
     [(_, tried, redirect)] = ward.preflight.tried
-    assert (tried.token_url, redirect) == ("t", "https://visits.lamna.example/launch/callback")
+    assert tried.token_url == "https://epic.lamna.example/token"
+    assert redirect == "https://visits.lamna.example/launch/callback"
 
 
 @pytest.mark.parametrize("kind", list(EnvironmentKind))
 async def test_what_is_not_ready_is_listed_and_may_be_asked_anyway(kind: EnvironmentKind) -> None:
     ward = Ward(draft(kind))
-    ready(ward)
     ward.preflight.says = Preflight(
         (
             accepted(EpicClient.PROVIDER),
@@ -498,7 +489,6 @@ async def test_only_an_administrator_asks() -> None:
 
 async def test_who_has_not_decided_in_time_is_told_again() -> None:
     ward = Ward(draft())
-    ready(ward)
     ward.browser(PRIYA)
     await ward.browser(AVERY).post(f"{PAGE}/ask", {"do": "ask"})
 

@@ -2,12 +2,14 @@
 
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import azure.functions as func
 import pytest
 
 from shared.domain.environment import EnvironmentKind
 from shared.domain.errors import TryAgain, TurnedDown
+from shared.domain.launch import EpicUser
 from shared.domain.tenant import Person
 from tests.fakes.hospital import (
     AVERY,
@@ -45,6 +47,25 @@ async def ask(
 ) -> func.HttpResponse:
     content = b"" if body is None else json.dumps(body).encode()
     return await hospital.app.ask(method, path, content, {"Authorization": f"Bearer {who.object_id}"})
+
+
+async def decide(hospital: Hospital, environment: str, decision: dict[str, str]) -> func.HttpResponse:
+    """Priya signs in to Epic from the portal, and decides over the API in that session."""
+    hospital.smart.users["code"] = EpicUser("Practitioner", "pr-1", SECOND)
+    browser = hospital.browser(PRIYA)
+    away = await browser.get(f"/approvals/{environment}/epic")
+    state = parse_qs(urlsplit(str(away.headers["Location"])).query)["state"][0]
+    await browser.get(f"/launch/callback?state={state}&code=code")
+    return await hospital.app.ask(
+        "POST",
+        f"/api/v1/environments/{environment}/decision",
+        json.dumps(decision).encode(),
+        {
+            "Cookie": f"__Host-session={browser.cookies['__Host-session']}",
+            "X-CSRF-Token": await browser.csrf(),
+            "Content-Type": "application/json",
+        },
+    )
 
 
 def content(answer: func.HttpResponse) -> dict[str, Any]:
@@ -121,7 +142,7 @@ class TestSettingUp:
         certified = await ask(hospital, AVERY, "POST", f"{path}/certificates", {"pem": cms.signer().pem})
         waiting = content(await ask(hospital, AVERY, "POST", f"{path}/submission"))
         approval = {"decision": "approve", "content_hash": waiting["content_hash"]}
-        decided = await ask(hospital, PRIYA, "POST", f"{path}/decision", approval)
+        decided = await decide(hospital, content(made)["id"], approval)
 
         assert (pinned.status_code, made.status_code, certified.status_code) == (201, 201, 201)
         assert waiting["stage"] == "waiting"
@@ -137,6 +158,7 @@ class TestSettingUp:
             "created the environment",
             "added a certificate",
             "asked for approval",
+            "signed in to Epic",
             "approved the connection",
         ]
         assert audit["whole"] is True

@@ -1,0 +1,113 @@
+"""The API of approvals: check an address, look at Epic, ask the approvers, see what waits, decide."""
+
+from http import HTTPStatus
+
+from functions.web import approval_models as models
+from functions.web import portal_answers as answers
+from functions.web.api import Api, ApiBlueprint, Call
+from functions.web.approving import asking
+from shared.domain.environment import EnvironmentId
+from shared.domain.tenant import Role
+from shared.flows.approve_connection import waiting_for
+from shared.flows.ask_approvers import ask_approvers, look_first
+from shared.flows.check_address import asks_unlooked
+from shared.flows.configure_environment import decide
+from shared.wiring import Services
+
+_TAGS = ("Approval",)
+_CONFLICT = HTTPStatus.CONFLICT
+
+
+def api_approvals(services: Services) -> ApiBlueprint:
+    """The endpoints, speaking to `services`."""
+    api = Api(services)
+
+    @api.endpoint(
+        "api_check_address",
+        "POST",
+        "address-check",
+        takes=models.AddressIn,
+        gives=models.AddressCheckOut,
+        tags=_TAGS,
+    )
+    async def check_address(call: Call[models.AddressIn]) -> models.AddressCheckOut:
+        """Say what is wrong with an address of Epic, and offer the right one where it answers; for administrators."""
+        call.person.must_be(Role.ADMINISTRATOR)
+        body = call.body
+        return models.address_out(await services.address_checker.check(body.fhir_base_url, body.client_id))
+
+    @api.endpoint(
+        "api_preflight",
+        "POST",
+        "environments/{environment}/preflight",
+        gives=models.PreflightOut,
+        tags=_TAGS,
+    )
+    async def preflight(call: Call[None]) -> models.PreflightOut:
+        """Check the address and try the three client ids at Epic, for an administrator. Nobody is asked."""
+        given = asking(services, call.configuring())
+        return models.preflight_out(await look_first(EnvironmentId(call.path("environment")), given=given))
+
+    @api.endpoint(
+        "api_submit",
+        "POST",
+        "environments/{environment}/submission",
+        takes=models.SubmissionIn,
+        gives=answers.EnvironmentOut,
+        refuses=(_CONFLICT,),
+        tags=_TAGS,
+    )
+    async def submit(call: Call[models.SubmissionIn]) -> answers.EnvironmentOut:
+        """Ask for approval of the newest connection: Epic is looked at first, and the approvers are told.
+
+        A production environment is refused with `not-accepted` while something is not ready, unless `anyway` is
+        set; the preflight says what it is.
+        """
+        environment = EnvironmentId(call.path("environment"))
+        configuring = call.configuring()
+        found = (await configuring.environments.get(environment)).value
+        waiting, _ = await ask_approvers(
+            environment,
+            anyway=call.body.anyway or asks_unlooked(found),
+            given=asking(services, configuring),
+            now=services.now(),
+        )
+        return answers.shown(waiting)
+
+    @api.endpoint("api_approvals", "GET", "approvals", gives=models.ApprovalsOut, tags=_TAGS)
+    async def waiting(call: Call[None]) -> models.ApprovalsOut:
+        """What waits for the caller to decide, the oldest first, with what differs from the approved version."""
+        every = await call.configuring().environments.all()
+        return models.ApprovalsOut(
+            waiting=[models.approval_out(one) for one in waiting_for(call.names, every)]
+        )
+
+    @api.endpoint(
+        "api_decide",
+        "POST",
+        "environments/{environment}/decision",
+        takes=models.DecisionIn,
+        gives=answers.EnvironmentOut,
+        refuses=(_CONFLICT,),
+        tags=_TAGS,
+    )
+    async def decision(call: Call[models.DecisionIn]) -> answers.EnvironmentOut:
+        """The named approver approves or rejects what they saw.
+
+        To approve, they must have signed in to that Epic in this portal session during the last 15 minutes, from
+        the page `/approvals/{environment}`. An access token holds no such proof: with one, only a rejection is
+        possible.
+        """
+        body = call.body
+        decided = await decide(
+            EnvironmentId(call.path("environment")),
+            approve=body.decision == "approve",
+            content_hash=body.content_hash,
+            reason=body.reason,
+            proof=call.caller.proof,
+            given=call.configuring(),
+            now=services.now(),
+        )
+        return answers.shown(decided)
+
+    return api.blueprint
