@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 
 from shared.clients.published_keys import PublishedKeys, UnknownKey
-from shared.domain.errors import NotSignedIn, TurnedDown
+from shared.domain.errors import NotListed, NotSignedIn, TurnedDown
 from shared.domain.tenant import Person, Role, TenantId
 
 # Directory roles whose holders may administer the connector without an app role of its own (Entra's built-in
@@ -54,7 +54,7 @@ class EntraTokens:
         claims = await self._proven(token, f"{self._authority}/common/discovery/v2.0/keys")
         tenant = _text(claims, "tid")
         if tenant not in self._tenants or _text(claims, "iss") != f"{self._authority}/{tenant}/v2.0":
-            raise NotSignedIn("the sign-in is from an organization that is not on the list")
+            raise NotListed("the sign-in is from an organization that is not on the list")
         if claims.get("aud") != self._client_id:
             raise NotSignedIn("the sign-in was made for another app")
         if nonce is not None and claims.get("nonce") != nonce:

@@ -113,7 +113,7 @@ class MicrosoftSignIn:
         def build() -> "ConfidentialClientApplication":
             import msal  # noqa: PLC0415 - imported at first use: it costs a cold start 0.2 s
 
-            class Forgetful(msal.TokenCache):  # type: ignore[misc] - msal has no types
+            class Forgetful(msal.TokenCache):  # type: ignore[misc]
                 """Keeps nothing: who came back is all that is wanted of a sign-in."""
 
                 def add(self, event: object, now: object = None) -> None:

@@ -13,6 +13,10 @@ class NotSignedIn(DomainError):
     """Nobody we know is asking."""
 
 
+class NotListed(NotSignedIn):
+    """Somebody proved who they are, and their organization is not on the list of this deployment."""
+
+
 class NotAllowed(DomainError):
     """The person is known but may not do this."""
 
