@@ -1,10 +1,11 @@
 """The shapes of the portal's API: what comes back."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import Field
 
-from functions.web.portal_models import Model
+from functions.web.portal_models import Model, OperationIn
 from shared.domain.audit import AuditEntry
 from shared.domain.environment import (
     Certificate,
@@ -12,8 +13,8 @@ from shared.domain.environment import (
     Environment,
     EnvironmentKind,
     EpicClient,
-    Operation,
     Stage,
+    WriteBackSign,
     WriteBackTarget,
 )
 
@@ -34,6 +35,8 @@ class CertificateOut(Model):
 class WriteBackOut(Model):
     url: str
     method: str
+    sign: WriteBackSign
+    vendor: str
     statuses: dict[str, str]
     names: dict[str, str]
 
@@ -46,15 +49,6 @@ class ConnectionOut(Model):
     write_back: WriteBackOut | None
     authorize_url: str
     token_url: str
-
-
-class OperationOut(Model):
-    organization: str
-    phone: str
-    zone: str
-    texts_on: bool
-    sender: str
-    reminders_minutes: list[int]
 
 
 class AddressesOut(Model):
@@ -78,7 +72,7 @@ class EnvironmentOut(Model):
     content_hash: str = Field(description="What an approval binds to")
     reason: str
     connection: ConnectionOut
-    operation: OperationOut
+    operation: OperationIn
     addresses: AddressesOut
     changed_by: str
     changed_at: datetime
@@ -171,8 +165,11 @@ class AuditDayOut(Model):
     whole: bool
 
 
-def shown(environment: Environment, *, version: str = "") -> EnvironmentOut:
-    """An environment as the API answers it."""
+def shown(environment: Environment, *, version: str = "", whole: bool = False) -> EnvironmentOut:
+    """An environment as the API answers it. `whole` shows the numbers that tests may text: administrators only."""
+    operation = environment.operation
+    if not whole:
+        operation = replace(operation, texts=replace(operation.texts, only_numbers=()))
     newest = environment.newest
     return EnvironmentOut(
         id=environment.id,
@@ -185,12 +182,12 @@ def shown(environment: Environment, *, version: str = "") -> EnvironmentOut:
         content_hash=newest.connection.content_hash(),
         reason=newest.reason,
         connection=_connection(newest.connection),
-        operation=_operation(environment.operation),
+        operation=OperationIn.of(operation),
         addresses=AddressesOut(
             hl7v2=f"/hl7v2/{environment.id}",
             launch_provider=f"/launch/{environment.id}/provider",
             launch_patient=f"/launch/{environment.id}/patient",
-            keys={client: f"/keys/{environment.id}/{client}/jwks.json" for client in EpicClient},
+            keys={client: f"/keys/{environment.id}/{client}/.well-known/jwks.json" for client in EpicClient},
             redirect="/launch/callback",
         ),
         changed_by=environment.changed_by,
@@ -210,17 +207,6 @@ def _connection(one: Connection) -> ConnectionOut:
     )
 
 
-def _operation(one: Operation) -> OperationOut:
-    return OperationOut(
-        organization=one.organization,
-        phone=one.phone,
-        zone=one.feed.zone,
-        texts_on=one.texts.on,
-        sender=one.texts.sender,
-        reminders_minutes=[int(each.total_seconds() // 60) for each in one.texts.reminders],
-    )
-
-
 def _certificate(one: Certificate) -> CertificateOut:
     return CertificateOut(
         subject=one.subject,
@@ -233,7 +219,14 @@ def _certificate(one: Certificate) -> CertificateOut:
 def _write_back(target: WriteBackTarget | None) -> WriteBackOut | None:
     if target is None:
         return None
-    return WriteBackOut(url=target.url, method=target.method, statuses=target.statuses, names=target.names)
+    return WriteBackOut(
+        url=target.url,
+        method=target.method,
+        sign=target.sign,
+        vendor=target.vendor,
+        statuses=target.statuses,
+        names=target.names,
+    )
 
 
 def audit_entry(one: AuditEntry) -> AuditEntryOut:

@@ -7,6 +7,7 @@ from shared.domain.configuration import problems_of_submission
 from shared.domain.environment import Connection, Environment, EnvironmentId, EnvironmentKind, Operation
 from shared.domain.errors import OutOfStep
 from shared.domain.history import Half, HistoryEntry, entries, version
+from shared.domain.tenant import Person
 from shared.domain.words import said
 from shared.flows.configure_environment import change_operation, create_environment
 from shared.flows.configuring import (
@@ -35,20 +36,25 @@ async def restore(
     """
     await administrator(given)
     found = await as_seen(environment, seen, given)
-    value = version(await given.environments.history(environment), kind, number).value
+    entry = version(await given.environments.history(environment), kind, number)
+    after = restored(found.value, entry, by=given.person, at=now)
+    if kind is Half.OPERATION:
+        return await change_operation(environment, after.operation, seen=found.version, given=given, now=now)
+    await must_be_unique(after.newest.connection.fhir_base_url, environment, given)
+    facts = {"from": str(number), "version": str(after.newest.number)}
+    await note(given, "restored the connection", environment, now, **facts)
+    return await saved(after, found, given)
+
+
+def restored(environment: Environment, entry: HistoryEntry, *, by: Person, at: datetime) -> Environment:
+    """`environment` as restoring `entry` makes it; nothing is saved."""
+    value = entry.value
     if isinstance(value, Operation):
-        kept = replace(value.texts, only_numbers=found.value.operation.texts.only_numbers)
-        return await change_operation(
-            environment, replace(value, texts=kept), seen=found.version, given=given, now=now
-        )
+        kept = replace(value.texts, only_numbers=environment.operation.texts.only_numbers)
+        return environment.operated(replace(value, texts=kept), by=by, at=at)
     # A certificate is restored as it was, but for its end: that began with an approval of then.
     certificates = tuple(replace(one, replaced=False, retires_at=None) for one in value.certificates)
-    draft = replace(value, certificates=certificates)
-    await must_be_unique(draft.fhir_base_url, environment, given)
-    restored = found.value.redrafted(draft, by=given.person, at=now)
-    facts = {"from": str(number), "version": str(restored.newest.number)}
-    await note(given, "restored the connection", environment, now, **facts)
-    return await saved(restored, found, given)
+    return environment.redrafted(replace(value, certificates=certificates), by=by, at=at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from functions.appointment_messages import appointment_messages
 from functions.approval_pages import approval_pages
 from functions.call_events import call_events
 from functions.health import health
+from functions.history_pages import history_pages
 from functions.hl7_intake import hl7_intake
 from functions.home_page import home_page
 from functions.notifications import notifications
@@ -221,6 +222,7 @@ class App:
             portal_api(services),
             api_approvals(services),
             api_configuration(services),
+            history_pages(services),
             api_readiness(services),
             readiness_pages(services),
             published_keys(services),
