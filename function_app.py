@@ -14,6 +14,7 @@ from functions.history_pages import history_pages
 from functions.hl7_intake import hl7_intake
 from functions.home_page import home_page
 from functions.notifications import notifications
+from functions.organization_pages import organization_pages
 from functions.patient_pages import patient_pages
 from functions.poison_messages import poison_messages
 from functions.portal_api import portal_api
@@ -57,6 +58,7 @@ blueprints = (
     home_page(services),
     sign_in(services),
     approval_pages(services),
+    organization_pages(services),
     static_files(),
 )
 for blueprint in with_api_document(blueprints, services):

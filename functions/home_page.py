@@ -1,21 +1,84 @@
-"""The front page of a stamp."""
+"""The front page: what this is for whoever comes, and what is left to set up for whoever signed in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import azure.functions as func
 
-from functions.web.door import anyone, door
-from functions.web.pages import language_of, page
+from functions.web.door import door
+from functions.web.portal import Portal, Visitor
+from functions.web.setup_tasks import Health, environment_health, setup_tasks
+from shared.domain.environment import Environment, EnvironmentId, EnvironmentKind
+from shared.domain.errors import NotSignedIn
+from shared.domain.integration_record import KINDS
+from shared.domain.sign_of_life import Signs
+from shared.domain.words import Said
+from shared.flows.configure_environment import visible
 from shared.wiring import Services
 
 
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """How one environment is doing."""
+
+    name: str
+    kind: Said
+    lines: tuple[Health, ...]
+
+
 def home_page(services: Services) -> func.Blueprint:
-    """The front page; it says what this is and where its health can be seen."""
+    """The front page, speaking to `services`."""
     endpoints = func.Blueprint()
+    portal = Portal(services)
+
+    async def whoever(req: func.HttpRequest) -> Visitor | None:
+        """A guard that lets strangers in too: they are told what this is and how to sign in."""
+        try:
+            return await portal.signed_in(req)
+        except NotSignedIn:
+            return None
+
+    async def signs_of(visitor: Visitor, every: Sequence[Environment]) -> dict[EnvironmentId, Signs]:
+        live = [one for one in every if one.live is not None]
+        return {one.id: await services.signs(visitor.person.tenant, one.id).all() for one in live}
 
     @endpoints.function_name("home_page")
     @endpoints.route("/", methods=["GET"])
-    @door(anyone)
-    async def show(req: func.HttpRequest, _nobody: None) -> func.HttpResponse:
+    @door(whoever, worded=portal.worded)
+    async def show(req: func.HttpRequest, visitor: Visitor | None) -> func.HttpResponse:
         """Show the front page."""
-        return page("home.html", language=language_of(req), geography=services.settings.geography.value)
+        if visitor is None:
+            return portal.page(req, None, "home.html")
+        every = await visible(portal.configuring(visitor))
+        signs = await signs_of(visitor, every)
+        approvers = {id for one in every for id in one.newest.connection.approvers if "@" not in id}
+        known = await services.people(visitor.person.tenant).named(approvers)
+        now = services.now()
+        return portal.page(
+            req,
+            visitor,
+            "home.html",
+            nav="home",
+            started=bool(every),
+            may_change=visitor.is_administrator,
+            tasks=setup_tasks(
+                every, names={id: one.name or id for id, one in known.items()}, tested=_tested(every, signs)
+            ),
+            health=[
+                Doing(
+                    one.operation.organization,
+                    KINDS[one.kind],
+                    environment_health(one, signs[one.id], every=every, now=now),
+                )
+                for one in every
+                if one.id in signs
+            ],
+        )
 
     return endpoints
+
+
+def _tested(every: Sequence[Environment], signs: dict[EnvironmentId, Signs]) -> bool:
+    """Whether Epic has begun a visit in a test environment."""
+    tests = [one.id for one in every if one.kind is EnvironmentKind.TEST]
+    return any(signs[id].first_launch is not None for id in tests if id in signs)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from shared.domain.environment import Environment, EnvironmentKind, Stage
+from shared.domain.sign_of_life import Signs, mix_up_of
 from shared.domain.words import Said, said
 
 _EARLY, _SOON, _NOW = 60, 30, 7  # days before a certificate ends at which it is said, ever louder
@@ -33,11 +34,11 @@ def setup_tasks(
     environments: Sequence[Environment],
     *,
     names: Mapping[str, str],
-    tested: bool | None = None,
+    tested: bool = False,
 ) -> list[Task]:
     """The tasks in order. `names` leads from an approver to the name to show.
 
-    `tested` says whether a launch from Epic has worked in a test environment, None while that is not known.
+    `tested` says whether Epic has begun a visit in a test environment.
     """
     return [
         _organizations(environments),
@@ -99,17 +100,14 @@ def _records(environments: Sequence[Environment]) -> Task:
     return Task(title, f"/records/{approved.id}", "info", said("Ready to enter in Epic"))
 
 
-def _test_visit(environments: Sequence[Environment], tested: bool | None) -> Task:
+def _test_visit(environments: Sequence[Environment], tested: bool) -> Task:
     title = said("First test visit")
     ready = next((one for one in environments if one.kind is EnvironmentKind.TEST and one.live), None)
     if tested:
         return Task(title, "/readiness", "ok", _COMPLETED)
     if ready is None:
         return Task(title, "", "plain", _CANNOT, said("Have a test environment approved first."))
-    href = f"/records/{ready.id}"
-    if tested is None:
-        return Task(title, href, "plain", said("Not known yet"))
-    return Task(title, href, "warn", said("No launch from Epic yet"))
+    return Task(title, f"/records/{ready.id}", "warn", said("No launch from Epic yet"))
 
 
 def _production(environments: Sequence[Environment]) -> Task:
@@ -131,6 +129,32 @@ class Health:
     title: Said
     kind: Literal["ok", "warn", "bad", "info", "plain"]
     state: Said
+    at: datetime | None = None
+
+
+def environment_health(
+    environment: Environment, signs: Signs, *, every: Sequence[Environment], now: datetime
+) -> tuple[Health, ...]:
+    """What is known of an approved environment: the last launch and message, its certificate, a mix-up."""
+    launch, message = signs.last_launch, signs.message
+    mixed = mix_up_of(signs, own=environment, every=every)
+    lines = [
+        Health(said("Last launch from Epic"), "ok", said("Received"), launch.last_at)
+        if launch
+        else Health(said("Last launch from Epic"), "plain", said("No launch from Epic yet")),
+        Health(said("Last HL7v2 message"), "ok", said("Received"), message.last_at)
+        if message
+        else Health(said("Last HL7v2 message"), "plain", said("No message from Epic yet")),
+        certificate_health(environment, now=now),
+    ]
+    if mixed is not None:
+        words = said(
+            "A launch came from %(epic)s with the %(record)s record. Check the records in Epic.",
+            epic=mixed.came_from,
+            record=mixed.record_of,
+        )
+        lines.append(Health(said("Records in Epic"), "bad", words))
+    return tuple(lines)
 
 
 def certificate_health(environment: Environment, *, now: datetime) -> Health:

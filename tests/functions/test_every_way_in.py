@@ -76,7 +76,14 @@ HTTP = {
     "approval_act": "signed_in",
     "approval_ask_page": "administrator",
     "approval_ask": "administrator",
-    "home_page": "anyone",
+    "home_page": "whoever",
+    "organizations_page": "signed_in",
+    "organizations_add": "administrator",
+    "organization_page": "signed_in",
+    "organization_remove_page": "administrator",
+    "organization_remove": "administrator",
+    "organization_section_page": "administrator",
+    "organization_section_save": "administrator",
     "static_file": "anyone",
 }
 
