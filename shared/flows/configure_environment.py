@@ -135,7 +135,7 @@ async def change_operation(
     await administrator(given)
     found = await given.environments.get(environment)
     changed = found.value.operated(operation, by=given.person, at=now)
-    if changed.operation == found.value.operation:
+    if not differences(found.value.operation, changed.operation):
         return found.value
     found = _seen(found, seen)
     facts = in_words(differences(found.value.operation, changed.operation))
