@@ -98,8 +98,9 @@ def sign_in(services: Services) -> func.Blueprint:
         before = await callers.any_session(req)
         if before is not None and not before.over(services.now()):
             await services.portal_sessions.put(before.ended(services.now()))
+        # The other cookie stays its ten minutes: a second tab may still be away at Microsoft.
         session = host_cookie(SESSION, came.session_id, lives=_COOKIE_LIVES, public_base_url=base)
-        return see_other(came.to, cookies=(session, _gone(SIGNING_IN, base)))
+        return see_other(came.to, cookies=(session,))
 
     @pages.function_name("sign_out")
     @pages.route("sign-out", methods=["POST"])

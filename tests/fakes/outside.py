@@ -325,14 +325,15 @@ class FakeMicrosoft:
     """Microsoft's sign-in. `code` is the object id of whoever signed in; PKCE and nonce are its client's own tests."""
 
     entra: FakeEntra
+    trouble: Trouble = field(default_factory=Trouble)
 
     async def begin(self, *, state: str, redirect_uri: str, choose: bool) -> tuple[str, str]:
-        await asyncio.sleep(0)
+        await self.trouble.begin()
         asked = {"state": state, "redirect_uri": redirect_uri, **({"prompt": "select_account"} if choose else {})}
         return f"https://microsoft.example/authorize?{urlencode(asked)}", state
 
     async def finish(self, flow: str, answer: Mapping[str, str]) -> Person:
-        await asyncio.sleep(0)
+        await self.trouble.begin()
         if answer.get("error"):
             raise NotSignedIn("Microsoft did not sign you in. Try again, or use another account.")
         if answer.get("state") != flow:
