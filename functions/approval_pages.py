@@ -99,9 +99,10 @@ def approval_pages(services: Services) -> func.Blueprint:
             problems, status = refused.problems, _UNPROCESSABLE
         except OutOfStep as changed:
             problems, status = {"": changed.args[0]}, HTTPStatus.CONFLICT
-        return await pages.one(
-            req, visitor, await pages.find(req, visitor), form=form, problems=problems, status=status
-        )
+        newest = await pages.find(req, visitor)
+        if status is HTTPStatus.CONFLICT and (done := _decided_so(visitor, newest, form)):
+            return see_other(done)
+        return await pages.one(req, visitor, newest, form=form, problems=problems, status=status)
 
     @endpoints.function_name("approval_ask_page")
     @endpoints.route("approvals/{environment}/ask", methods=["GET"])
@@ -131,6 +132,11 @@ def approval_pages(services: Services) -> func.Blueprint:
             looked, problems, status = missing.looked, missing.problems, _UNPROCESSABLE
         except Refused as refused:
             problems, status = refused.problems, _UNPROCESSABLE
+        except OutOfStep as late:
+            problems, status = {"": late.args[0]}, HTTPStatus.CONFLICT
+            newest = (await pages.find(req, visitor)).newest
+            if newest.stage is Stage.WAITING and newest.saved_by == visitor.person.object_id:
+                return see_other(f"{LIST}/{one.id}?done=asked")  # the same button, pressed twice
         return await pages.ask(req, visitor, one, form=form, looked=looked, problems=problems, status=status)
 
     return endpoints
@@ -289,6 +295,18 @@ class _Pages:
             callback=callback_url(self.services),
             mail_on=self.services.mail_on,
         )
+
+
+def _decided_so(visitor: Visitor, one: Environment, form: Form) -> str:
+    """Where to go when the visitor decided exactly this a moment ago: the same button, pressed twice."""
+    newest = one.newest
+    mine = newest.decided_by == visitor.person.object_id
+    if not mine or newest.connection.content_hash() != form.text("content_hash"):
+        return ""
+    decided = (form.text("decision"), newest.stage)
+    if decided == ("approve", Stage.APPROVED):
+        return f"/records/{one.id}?done=approved"
+    return f"{LIST}/{one.id}?done=rejected" if decided == ("reject", Stage.REJECTED) else ""
 
 
 def rows_of(one: Environment, names: Mapping[str, Colleague]) -> list[Row]:

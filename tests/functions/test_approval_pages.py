@@ -339,6 +339,27 @@ async def test_a_decision_needs_a_choice_and_a_rejection_a_reason(
     assert ward.stage() is Stage.WAITING
 
 
+async def test_pressing_the_button_twice_is_harmless(ward: Ward) -> None:
+    browser = await ward.proven()
+    fields = approving(ward.content)
+
+    answers = [await browser.post(PAGE, fields) for _ in range(2)]
+
+    assert {answer.headers["Location"] for answer in answers} == {f"/records/{ENVIRONMENT}?done=approved"}
+    assert (await ward.audited()).count("approved the connection") == 1
+
+
+async def test_asking_twice_asks_once() -> None:
+    ward = Ward(draft())
+    ward.browser(PRIYA)
+    browser = ward.browser(AVERY)
+
+    answers = [await browser.post(f"{PAGE}/ask", {"do": "ask"}) for _ in range(2)]
+
+    assert {answer.headers["Location"] for answer in answers} == {f"{PAGE}?done=asked"}
+    assert len(ward.mail.sent) == 1
+
+
 async def test_a_rejection_needs_no_epic_sign_in_and_its_reason_is_shown(ward: Ward) -> None:
     browser = ward.browser(PRIYA)
     reason = "The client id for patients is the one of production."
