@@ -8,7 +8,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 
 from shared.clients.graph import Graph
 from shared.domain.errors import TryAgain, TurnedDown
-from shared.domain.visit import Meeting
+from shared.domain.visit import GuestsMay, Meeting
 
 logger = logging.getLogger(__name__)
 
@@ -60,11 +60,13 @@ class TeamsMeetings:
         starts_at: datetime,
         ends_at: datetime,
         co_organizers: frozenset[str],
+        guests_may: GuestsMay,
     ) -> None:
         """Providers pass the lobby and everyone else waits there; harmless to repeat.
 
         `invited` lets in who is on the attendee list; only organizers and co-organizers present and admit, so a
-        patient can do neither. Patients are not in Entra and can never be on that list.
+        patient can do neither. Patients are not in Entra and can never be on that list. Who shares a screen is a
+        presenter in Teams; guests who may share are presenters who cannot admit anyone.
         """
         attendees = [
             {"identity": {"user": {"id": one}}, "role": "coorganizer"}
@@ -78,9 +80,13 @@ class TeamsMeetings:
                 "startDateTime": _graph_time(starts_at),
                 "endDateTime": _graph_time(ends_at),
                 "lobbyBypassSettings": {"scope": "invited", "isDialInBypassEnabled": False},
-                "allowedPresenters": "organizer",
-                "allowedLobbyAdmitters": "organizerAndCoOrganizersAndPresenters",
-                "allowMeetingChat": "limited",
+                "allowedPresenters": "everyone" if guests_may.share else "organizer",
+                "allowedLobbyAdmitters": (
+                    "organizerAndCoOrganizers"
+                    if guests_may.share
+                    else "organizerAndCoOrganizersAndPresenters"
+                ),
+                "allowMeetingChat": "limited" if guests_may.chat else "disabled",
                 "participants": {"attendees": attendees},
             },
         )

@@ -28,6 +28,14 @@ class VisitRef:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestsMay:
+    """What people from outside may do in a meeting."""
+
+    chat: bool = True
+    share: bool = False  # their screen; Teams makes them presenters for it
+
+
+@dataclass(frozen=True, slots=True)
 class Meeting:
     """The Teams meeting. `join_url` names the organizer and is for people of the tenant; guests get `guest_url`."""
 

@@ -30,7 +30,7 @@ from shared.domain.roster import CallEvent
 from shared.domain.sign_of_life import SignKind, Signs
 from shared.domain.tenant import Person, Tenant, TenantId
 from shared.domain.versioned import Versioned
-from shared.domain.visit import ExternalId, Fact, Meeting, Subscription, Visit, VisitRef
+from shared.domain.visit import ExternalId, Fact, GuestsMay, Meeting, Subscription, Visit, VisitRef
 from shared.domain.write_back import WriteBack
 
 # --- storage ---------------------------------------------------------------------------------------------
@@ -459,6 +459,7 @@ class TeamsMeetings(Protocol):
         starts_at: datetime,
         ends_at: datetime,
         co_organizers: frozenset[str],
+        guests_may: GuestsMay,
     ) -> None:
         """Lobby, chat, times and co-organizers as they should be; harmless to repeat."""
         ...

@@ -10,7 +10,7 @@ from shared.domain.errors import AlreadyThere, NotFound, OutOfStep, TryAgain, Tu
 from shared.domain.organizer import organizer_of
 from shared.domain.outcome import Outcome
 from shared.domain.versioned import Versioned
-from shared.domain.visit import ExternalId, Visit, VisitRef
+from shared.domain.visit import ExternalId, GuestsMay, Visit, VisitRef
 from shared.flows.ports import CallEvents, TeamsMeetings, Visits
 
 _ROUNDS = 8
@@ -103,6 +103,7 @@ async def with_meeting(
             starts_at=wanted.starts_at,
             ends_at=wanted.ends_at,
             co_organizers=wanted.co_organizers,
+            guests_may=_guests_may(given.environment),
         )
         made = replace(wanted, meeting=meeting, meeting_starts_at=wanted.starts_at)
         try:
@@ -135,6 +136,11 @@ def _wanted(visit: Visit, appointment: Appointment, provider: str | None) -> Vis
 def _known_as(appointment: Appointment, environment: LiveEnvironment) -> ExternalId:
     """The patient as the feed names them: the id with the type by which it was found."""
     return ExternalId(appointment.external_id, environment.operation.feed.external_id_type)
+
+
+def _guests_may(environment: LiveEnvironment) -> GuestsMay:
+    meetings = environment.operation.meetings
+    return GuestsMay(chat=meetings.guests_may_chat, share=meetings.guests_may_share)
 
 
 def _subject(environment: LiveEnvironment) -> str:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.domain.appointment import ENDING, Event, SchedulingMessage
-from shared.domain.environment import Feed
+from shared.domain.environment import Feed, FeedStatus
 from shared.hl7v2.header import Header
 from shared.hl7v2.languages import language_tag
 from shared.hl7v2.message import Message, Segment, Unreadable
@@ -55,8 +55,9 @@ def read_scheduling(
 ) -> SchedulingMessage | Ignored:
     """What `message` says about an appointment, or why it says nothing.
 
-    `header` is that of the same message. The event of MSH-9 decides, whatever status fields say: a cancellation
-    may still be called booked in SCH-25. Raises Unreadable, for a message that a person must look at.
+    `header` is that of the same message. The event of MSH-9 decides first: a cancellation may still be called
+    booked in SCH-25. Where the event says that the appointment stands, a status of the site's own may end it, as
+    far as the environment says what its statuses mean. Raises Unreadable, for a message that a person must look at.
     """
     if header.message_type.upper() != "SIU":
         return Ignored("not a scheduling message (SIU)")
@@ -65,6 +66,10 @@ def read_scheduling(
         return Ignored("not one of the events S12, S13, S14, S15, S17 and S26")
     zone = _zone(feed.zone)
     schedule = message.first("SCH")
+    status = _status(schedule, feed)
+    if status is FeedStatus.IGNORE:
+        return Ignored("a status that this environment ignores")
+    event = _as_said(event, status)
     csn, aliases = _ids(message, schedule, event)
     resources = _live_groups(message)
     start = _start(message, schedule, resources, zone, ends=event in ENDING)
@@ -114,6 +119,20 @@ def _ids(message: Message, schedule: Segment, event: Event) -> tuple[str, tuple[
     if not csn and (event is Event.BOOKED or not others):
         raise Unreadable("PV1-19", "holds no contact serial number")
     return csn, tuple(dict.fromkeys((csn, *others) if csn else others))
+
+
+def _status(schedule: Segment, feed: Feed) -> FeedStatus | None:
+    """What SCH-25 means at this site, when the environment says so."""
+    codes = (schedule.text(25, place).strip().upper() for place in (1, 2))
+    return next((feed.statuses[code] for code in codes if code in feed.statuses), None)
+
+
+def _as_said(event: Event, status: FeedStatus | None) -> Event:
+    """The event, or the ending that the site's own status stands for. Arrived and completed end nothing."""
+    if event in ENDING:
+        return event
+    endings = {FeedStatus.CANCELLED: Event.CANCELLED, FeedStatus.NO_SHOW: Event.NO_SHOW}
+    return endings.get(status, event) if status else event
 
 
 # --- when ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from shared.clients.teams_meetings import TeamsMeetings
 from shared.domain.errors import TryAgain, TurnedDown
-from shared.domain.visit import Meeting
+from shared.domain.visit import GuestsMay, Meeting
 from tests.clients.graph_double import GraphDouble, refusal
 from tests.clients.tls_server import FakeCredential
 
@@ -38,7 +38,7 @@ async def make(meetings: TeamsMeetings) -> Meeting:
     )
 
 
-async def set_up(meetings: TeamsMeetings, *co_organizers: str) -> None:
+async def set_up(meetings: TeamsMeetings, *co_organizers: str, guests_may: GuestsMay | None = None) -> None:
     await meetings.set_up(
         MEETING,
         organizer="organizer-1",
@@ -46,6 +46,7 @@ async def set_up(meetings: TeamsMeetings, *co_organizers: str) -> None:
         starts_at=STARTS,
         ends_at=ENDS,
         co_organizers=frozenset(co_organizers),
+        guests_may=guests_may or GuestsMay(),
     )
 
 
@@ -217,3 +218,13 @@ async def test_a_guest_address_that_is_late_does_not_hold_up_the_visit() -> None
     double = GraphDouble([MADE, httpx.ReadTimeout("slow")])
     async with teams(double, probe=True) as meetings:
         assert await make(meetings) == MEETING
+
+
+async def test_guests_who_may_share_present_without_admitting_anyone_and_chat_can_be_off() -> None:
+    double = GraphDouble([httpx.Response(200, json={})])
+    async with teams(double) as meetings:
+        await set_up(meetings, guests_may=GuestsMay(chat=False, share=True))
+
+    body = double.body()
+    assert (body["allowedPresenters"], body["allowMeetingChat"]) == ("everyone", "disabled")
+    assert body["allowedLobbyAdmitters"] == "organizerAndCoOrganizers"

@@ -22,7 +22,7 @@ from shared.domain.portal_session import Colleague
 from shared.domain.preflight import Preflight, accepted
 from shared.domain.roster import CallEvent
 from shared.domain.tenant import Person
-from shared.domain.visit import ExternalId, Fact, FactKind, Meeting, Subscription
+from shared.domain.visit import ExternalId, Fact, FactKind, GuestsMay, Meeting, Subscription
 from shared.domain.words import said
 
 
@@ -81,6 +81,7 @@ class SetUp(NamedTuple):
     subject: str
     starts_at: datetime
     co_organizers: frozenset[str]
+    guests_may: GuestsMay
 
 
 class FakeTeamsMeetings(Trouble):
@@ -113,9 +114,10 @@ class FakeTeamsMeetings(Trouble):
         starts_at: datetime,
         ends_at: datetime,
         co_organizers: frozenset[str],
+        guests_may: GuestsMay,
     ) -> None:
         await self.begin()
-        self.set_ups.append(SetUp(meeting.id, organizer, subject, starts_at, co_organizers))
+        self.set_ups.append(SetUp(meeting.id, organizer, subject, starts_at, co_organizers, guests_may))
         await self.end()
 
     async def close(self, meeting: Meeting, *, organizer: str) -> None:
@@ -329,7 +331,11 @@ class FakeMicrosoft:
 
     async def begin(self, *, state: str, redirect_uri: str, choose: bool) -> tuple[str, str]:
         await self.trouble.begin()
-        asked = {"state": state, "redirect_uri": redirect_uri, **({"prompt": "select_account"} if choose else {})}
+        asked = {
+            "state": state,
+            "redirect_uri": redirect_uri,
+            **({"prompt": "select_account"} if choose else {}),
+        }
         return f"https://microsoft.example/authorize?{urlencode(asked)}", state
 
     async def finish(self, flow: str, answer: Mapping[str, str]) -> Person:

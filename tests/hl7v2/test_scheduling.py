@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.domain.appointment import Event
-from shared.domain.environment import Feed
+from shared.domain.environment import Feed, FeedStatus
 from shared.domain.phone_number import PhoneNumber
 from shared.hl7v2.scheduling import Ignored, Unreadable
 from tests.hl7v2.siu import FEED, START, read, read_raw, siu, text
@@ -55,6 +55,39 @@ def test_two_components_or_three_in_the_event_mean_the_same(kind: str) -> None:
 )
 def test_the_trigger_event_decides_whatever_the_status_says(event: str, status: str) -> None:
     assert siu(event, SCH={25: status, 17: "Cancelled", 27: "Booked"}).event.value == event
+
+
+STATUSES = {
+    "X": FeedStatus.CANCELLED,
+    "NS": FeedStatus.NO_SHOW,
+    "ARR": FeedStatus.ARRIVED,
+    "HOLD": FeedStatus.IGNORE,
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "means"),
+    [
+        ("S14", "x^Cancelled by clinic", Event.CANCELLED),
+        ("S14", "9^NS", Event.NO_SHOW),
+        ("S12", "ARR", Event.BOOKED),
+        ("S14", "unknown", Event.CHANGED),
+        ("S15", "ARR", Event.CANCELLED),
+        ("S26", "X", Event.NO_SHOW),
+    ],
+)
+def test_a_sites_own_status_ends_what_the_event_leaves_standing(
+    event: str, status: str, means: Event
+) -> None:
+    feed = replace(FEED, statuses=STATUSES)
+
+    assert read(text(event, SCH={25: status}), feed).event is means
+
+
+def test_a_status_can_mean_that_the_message_is_none_of_ours() -> None:
+    found = read_raw(text("S14", SCH={25: "HOLD"}).encode(), replace(FEED, statuses=STATUSES))
+
+    assert found == Ignored("a status that this environment ignores")
 
 
 def test_segments_nobody_expected_change_nothing() -> None:

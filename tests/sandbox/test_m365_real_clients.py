@@ -46,6 +46,7 @@ from shared.domain.phone_number import PhoneNumber
 from shared.domain.readiness import LinkedNumber
 from shared.domain.roster import CallEventKind
 from shared.domain.tenant import TenantId
+from shared.domain.visit import GuestsMay
 
 PATIENT = "+12065550142"
 SENDER = "+18335550142"
@@ -227,6 +228,7 @@ async def test_the_apps_meeting_is_made_once_and_set_up(
         organizer=organizer,
         subject=subject,
         co_organizers=frozenset({organizer, USERS["susan"].oid}),
+        guests_may=GuestsMay(),
         **times,
     )
     await meetings.close(made[0], organizer=organizer)
