@@ -1,9 +1,10 @@
-"""What portal templates are filled with in tests: a visitor, an environment, and a form that was sent."""
+"""What portal templates are filled with in tests: a visitor, environments, and every state of a page."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from functions.web.environment_sections import FHIR, NAME, PHONE, SECTIONS, ZONE
+from functions.web.forms import Form
 from functions.web.pages import page
 from functions.web.setup_tasks import setup_tasks
 from shared.domain.environment import Environment, EnvironmentKind, EpicClient
@@ -16,22 +17,6 @@ class Visiting:
     """Who looks at a page; templates ask for no more."""
 
     person: Person
-
-
-@dataclass
-class Sent:
-    """A form as it was sent, by field."""
-
-    values: dict[str, list[str]] = field(default_factory=dict)
-
-    def text(self, name: str, default: str = "") -> str:
-        return self.values.get(name, [default])[0].strip()
-
-    def all(self, name: str) -> list[str]:
-        return self.values.get(name, [])
-
-    def has(self, name: str) -> bool:
-        return name in self.values
 
 
 VISITOR: dict[str, Any] = {
@@ -93,8 +78,8 @@ def section(id: str, one: Environment = TEST, **facts: Any) -> dict[str, Any]:
         "differing": [],
         "changed_by": "Avery",
         "zones": ("America/New_York",),
-        "home": HOME,
-        "clients": list(EpicClient),
+        "callback": f"{HOME}/launch/callback",
+        "key_addresses": {kind: f"{HOME}/keys/{one.id}/{kind}/.well-known/jwks.json" for kind in EpicClient},
         **facts,
     }
 
@@ -130,7 +115,7 @@ PORTAL_PAGES: dict[str, tuple[str, dict[str, Any]]] = {
                 FHIR.name: "FHIR base URL must end with /R4. You entered a DSTU2 address.",
                 "connection.approvers": "Enter at least one approver",
             },
-            form=Sent({NAME.name: ["L" * 41], FHIR.name: ["https://epic.lamna.example/DSTU2"]}),
+            form=Form({NAME.name: ["L" * 41], FHIR.name: ["https://epic.lamna.example/DSTU2"]}),
         ),
     ),
     "environment, draft": ("organization.html", overview(TEST, done="added")),
@@ -142,7 +127,7 @@ PORTAL_PAGES: dict[str, tuple[str, dict[str, Any]]] = {
             "organization",
             LIVE,
             differing=[(NAME.label, "Lamna Healthcare", "Lamna Health")],
-            form=Sent({NAME.name: ["Lamna Health"], PHONE.name: ["+12065550100"]}),
+            form=Form({NAME.name: ["Lamna Health"], PHONE.name: ["+12065550100"]}),
         ),
     ),
 }

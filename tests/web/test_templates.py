@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from functions.static_files import FILES
+from functions.web.forms import Form
 from functions.web.pages import LANGUAGES
-from tests.web.portal_parts import PORTAL_PAGES, TEST, Sent, html_of, listing, section
+from tests.web.portal_parts import PORTAL_PAGES, TEST, html_of, listing, section
 
 TEMPLATES = Path(__file__).parents[2] / "functions" / "web" / "templates"
 SOURCES = sorted(TEMPLATES.glob("*.html"))
@@ -126,7 +127,7 @@ class TestRefusedForm:
 
 
 def test_what_was_typed_is_never_markup() -> None:
-    form = Sent({"operation.organization": ['"><script>alert(1)</script>']})
+    form = Form({"operation.organization": ['"><script>alert(1)</script>']})
 
     html = html_of("organizations.html", **listing(form=form))
 
@@ -138,7 +139,7 @@ def test_a_check_box_that_was_cleared_stays_cleared() -> None:
     name = "operation.meetings.connected_when_waiting"
     facts = section("meetings")
     before = html_of("organization_section.html", **facts)
-    cleared = html_of("organization_section.html", **facts, form=Sent({"shown": [name]}))
+    cleared = html_of("organization_section.html", **facts, form=Form({"shown": [name]}))
 
     box = re.compile(rf'<input type="checkbox"[^>]*name="{re.escape(name)}"[^>]*>')
     assert "checked" in box.findall(before)[0]
