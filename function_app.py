@@ -6,6 +6,7 @@ from functions.api_approvals import api_approvals
 from functions.api_configuration import api_configuration
 from functions.api_document import with_api_document
 from functions.api_readiness import api_readiness
+from functions.api_records import api_records
 from functions.appointment_messages import appointment_messages
 from functions.approval_pages import approval_pages
 from functions.call_events import call_events
@@ -21,6 +22,8 @@ from functions.portal_api import portal_api
 from functions.provider_pages import provider_pages
 from functions.published_keys import published_keys
 from functions.readiness_pages import readiness_pages
+from functions.record_pages import record_pages
+from functions.record_setting_pages import record_setting_pages
 from functions.sign_in import sign_in
 from functions.static_files import static_files
 from functions.ticks import ticks
@@ -53,6 +56,9 @@ blueprints = (
     api_readiness(services),
     readiness_pages(services),
     published_keys(services),
+    record_pages(services),
+    record_setting_pages(services),
+    api_records(services),
     poison_messages(services),
     health(services),
     home_page(services),

@@ -15,6 +15,7 @@ from shared.domain.errors import NotFound, Refused
 from shared.domain.inbound import InboundMessage
 from shared.domain.join_link import LinkRole, token
 from shared.domain.notification import Notification
+from shared.domain.record_rules import problems_of_records
 from shared.domain.tenant import Role, Tenant
 from shared.domain.versioned import Versioned
 from shared.domain.visit import Visit
@@ -39,7 +40,10 @@ def portal_api(services: Services) -> func.Blueprint:
 
     def checked_operation(shape: models.OperationIn) -> Operation:
         operation = shape.value()
-        check(problems_of_operation(operation))
+        check(
+            problems_of_operation(operation)
+            | problems_of_records(operation.records, book=services.record_book())
+        )
         return operation
 
     async def visible_environment(call: Call[None]) -> EnvironmentId:

@@ -21,7 +21,6 @@ from shared.domain.launch import (
     LaunchFailure,
     LaunchRole,
 )
-from shared.domain.sign_of_life import mix_up_words
 from shared.flows.launch_visit import ToVisit, begin_launch, claim_launch, finish_launch
 from shared.wiring import Services
 
@@ -114,7 +113,7 @@ def _failed(
         language=language_of(req),
         status=status,
         cause=cause.value,
-        mix_up=mix_up_words(refusal.mix_up) if isinstance(refusal, LaunchFailed) and refusal.mix_up else "",
+        mix_up=refusal.mix_up if isinstance(refusal, LaunchFailed) else None,
         reference=reference,
         organization="",
     )

@@ -26,7 +26,16 @@ from shared.spoken_times import (
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["LANGUAGES", "Language", "language_of", "page", "spoken_clock", "spoken_date", "spoken_time"]
+__all__ = [
+    "LANGUAGES",
+    "Language",
+    "language_of",
+    "page",
+    "spoken",
+    "spoken_clock",
+    "spoken_date",
+    "spoken_time",
+]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -56,6 +65,7 @@ _OPTIONAL: Mapping[str, object] = {
     "meeting_url": None,
     "patient_link": None,
     "go": False,
+    "mix_up": None,
     "now": None,
     # What every page of the portal may say.
     "nav": "",
@@ -194,6 +204,11 @@ def _translated(language: str, text: str, **values: object) -> str:
     filled = spoken % values
     # Spanish says "a la 1:30" but "a las 2:30".
     return re.sub(r"\blas (?=1:\d\d\b)", "la ", filled) if language == "es" else filled
+
+
+def spoken(language: str, sentence: str) -> str:
+    """A sentence that a rule made, in that language, for an answer that is no page."""
+    return _said_again(language, sentence)
 
 
 def _said_again(language: str, sentence: str) -> str:

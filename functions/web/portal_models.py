@@ -14,6 +14,8 @@ from shared.domain.environment import (
     FeedStatus,
     Meetings,
     Operation,
+    RecordField,
+    RecordSettings,
     Texts,
     WriteBackSign,
     WriteBackTarget,
@@ -207,6 +209,41 @@ class DepartmentIn(Model):
     emergency: str = ""
 
 
+class RecordFieldIn(Model):
+    name: str = ""
+    value: str = ""
+
+
+class OwnFieldIn(Model):
+    name: str
+    value: str
+
+
+class RecordsIn(Model):
+    """Where a site's integration records differ: own fields, names of Epic's tokens, and single fields."""
+
+    own_fields: list[OwnFieldIn] = []
+    tokens: dict[str, str] = {}
+    fields: dict[str, RecordFieldIn] = {}
+
+    @classmethod
+    def of(cls, records: RecordSettings) -> Self:
+        return cls(
+            own_fields=[OwnFieldIn(name=name, value=value) for name, value in records.own_fields],
+            tokens=dict(records.tokens),
+            fields={
+                key: RecordFieldIn(name=own.name, value=own.value) for key, own in records.fields.items()
+            },
+        )
+
+    def value(self) -> RecordSettings:
+        return RecordSettings(
+            own_fields=tuple((own.name, own.value) for own in self.own_fields),
+            tokens=dict(self.tokens),
+            fields={key: RecordField(own.name, own.value) for key, own in self.fields.items()},
+        )
+
+
 class OperationIn(Model):
     organization: str
     phone: str
@@ -214,6 +251,7 @@ class OperationIn(Model):
     texts: TextsIn = TextsIn()
     meetings: MeetingsIn = MeetingsIn()
     departments: dict[str, DepartmentIn] = {}
+    records: RecordsIn = RecordsIn()
 
     @classmethod
     def of(cls, operation: Operation) -> Self:
@@ -229,6 +267,7 @@ class OperationIn(Model):
                 )
                 for key, about in operation.departments.items()
             },
+            records=RecordsIn.of(operation.records),
         )
 
     def value(self) -> Operation:
@@ -242,6 +281,7 @@ class OperationIn(Model):
                 key: Department(about.name, about.phone, about.zone, about.emergency)
                 for key, about in self.departments.items()
             },
+            records=self.records.value(),
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.domain.environment import Connection, EpicClient, Operation, WriteBackTarget
+from shared.domain.environment import Connection, EpicClient, Operation, RecordField, WriteBackTarget
 from shared.domain.words import Said, said
 
 
@@ -163,6 +163,15 @@ def _of_operation(one: Operation) -> Iterator[tuple[str, Said, str]]:
         whole = "|".join((about.name, about.phone, about.zone, about.emergency))
         text = " / ".join(part or "-" for part in shown)
         yield f"operation.departments.{key}", label, Hidden(text, whole)
+    records = one.records
+    yield "operation.records.own_fields", said("Own fields"), _map(dict(records.own_fields))
+    yield "operation.records.tokens", said("Names of Epic's tokens"), _map(records.tokens)
+    for key, own in sorted(records.fields.items()):
+        yield f"operation.records.fields.{key}", said("Record field %(field)s", field=key), _own_field(own)
+
+
+def _own_field(own: RecordField) -> str:
+    return ": ".join(part for part in (own.name, own.value) if part)
 
 
 def _list(values: frozenset[str] | tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 Kinds and times only: nothing here tells who came or for which visit.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,7 +11,7 @@ from enum import StrEnum
 from shared.domain.environment import Environment, EnvironmentId
 from shared.domain.integration_record import KINDS
 from shared.domain.launch import LaunchRole, MixUp
-from shared.domain.words import Said, said
+from shared.domain.words import Said
 
 
 class SignKind(StrEnum):
@@ -39,14 +39,6 @@ MIX_UPS = (SignKind.OTHER_EPIC, SignKind.OTHER_RECORD)
 
 # "Last" is as true as this: a process writes each kind once in that time, so that launches stay cheap.
 NOTED_EVERY = timedelta(minutes=1)
-
-BY_RECORD: Mapping[SignKind, Said] = {
-    SignKind.PROVIDER: said("by provider record"),
-    SignKind.PATIENT: said("by patient record"),
-    SignKind.GROUP_PROVIDER: said("by group provider record"),
-    SignKind.GROUP_PATIENT: said("by group patient record"),
-    SignKind.DEVICE_TEST: said("by device test record"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +99,18 @@ def label(environment: Environment) -> Said:
 
 
 def mixed_up(kind: SignKind, *, own: Environment, other: Environment) -> MixUp:
-    """What was taken for what. Two environments of one kind are told apart by their organizations."""
-    named = label if own.kind is not other.kind else _whole
+    """What was taken for what. Two environments of one kind are told apart by organization, or else by id."""
     epic, record = (other, own) if kind is SignKind.OTHER_EPIC else (own, other)
-    return MixUp(other.id, came_from=named(epic), record_of=named(record))
+    names = [(label(one), one.operation.organization, one.id) for one in (epic, record)]
+    came_from, record_of = next(pair for pair in zip(*names, strict=True) if pair[0] != pair[1])
+    return MixUp(other.id, came_from=came_from, record_of=record_of)
 
 
-def _whole(environment: Environment) -> Said:
-    return said(
-        "%(organization)s (%(kind)s)",
-        organization=environment.operation.organization,
-        kind=label(environment),
-    )
-
-
-def mix_up_words(mix_up: MixUp) -> Said:
-    return said(
-        "A launch came from %(came_from)s with the %(record_of)s record. Check the records in Epic.",
-        came_from=mix_up.came_from,
-        record_of=mix_up.record_of,
-    )
+def mix_up_of(signs: Signs, *, own: Environment, every: Iterable[Environment]) -> MixUp | None:
+    """The mix-up that stands, when the other environment is still there."""
+    sign = signs.mix_up
+    other = next((one for one in every if sign and one.id == sign.other and one.id != own.id), None)
+    return mixed_up(sign.kind, own=own, other=other) if sign and other else None
 
 
 def other_by_address(every: Iterable[Environment], *, own: EnvironmentId, iss: str) -> Environment | None:

@@ -154,4 +154,4 @@ async def test_two_environments_of_one_kind_are_told_apart_by_their_organization
     answer = await hospital.app.get(f"/launch/{ENVIRONMENT}/provider?iss={quote(TEST_FHIR)}&launch=x")
 
     body = answer.get_body().decode()
-    assert "from Lamna North (Production) with the Lamna Healthcare (Production) record" in body
+    assert "from Lamna North with the Lamna Healthcare record" in body
