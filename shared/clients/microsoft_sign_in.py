@@ -7,6 +7,7 @@ cold start) and run in a thread, because it waits where it stands.
 import asyncio
 import json
 import re
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -60,7 +61,8 @@ class MicrosoftSignIn:
         self._tokens = tokens
         self._secret = secret
         self._identity = identity
-        self._http = http
+        self._build_http = http
+        self._http: httpx.Client | None = None
         self._proof = ""
         self._app: ConfidentialClientApplication | None = None
         self._lock = asyncio.Lock()
@@ -81,6 +83,8 @@ class MicrosoftSignIn:
         Raises NotSignedIn when Microsoft or the person said no, or when the answer belongs to another sign-in.
         """
         app, begun = await self._ready(), json.loads(flow)
+        if answer.get("state") != begun["state"]:
+            raise NotSignedIn(said("This sign-in was used or has expired. Sign in again."))
         if answer.get("error"):
             _refuse(str(answer["error"]))
         got = await _asked(lambda: app.acquire_token_by_auth_code_flow(begun, dict(answer)))
@@ -94,6 +98,10 @@ class MicrosoftSignIn:
         """Microsoft's own sign-out, which leads to `back` afterwards."""
         query = urlencode({"post_logout_redirect_uri": back})
         return f"{self._authority}/organizations/oauth2/v2.0/logout?{query}"
+
+    async def close(self) -> None:
+        if self._http is not None:
+            self._http.close()
 
     async def _ready(self) -> "ConfidentialClientApplication":
         """The library's client, built once and again when the secret was renewed."""
@@ -110,8 +118,14 @@ class MicrosoftSignIn:
             return self._app
 
     async def _built(self, credential: Any) -> "ConfidentialClientApplication":
+        self._http = self._http or self._build_http()
+
         def build() -> "ConfidentialClientApplication":
             import msal  # noqa: PLC0415 - imported at first use: it costs a cold start 0.2 s
+
+            # It advises form_post. That return is a POST from Microsoft's site, for which browsers hold back the
+            # cookie that ties the sign-in to its browser; PKCE, state and that cookie guard the code in the query.
+            warnings.filterwarnings("ignore", message="response_mode='form_post'", category=UserWarning)
 
             class Forgetful(msal.TokenCache):  # type: ignore[misc]
                 """Keeps nothing: who came back is all that is wanted of a sign-in."""
@@ -127,19 +141,25 @@ class MicrosoftSignIn:
                 instance_discovery=None if self._authority == _MICROSOFT else False,
                 token_cache=Forgetful(),
                 exclude_scopes=["offline_access"],
-                http_client=self._http(),
+                http_client=self._http,
             )
 
         return await _asked(build)
 
 
 async def _asked(call: Callable[[], Any]) -> Any:
+    """What the library says. Its errors quote tokens and addresses, so that only their kind goes on."""
+    from msal.exceptions import MsalError  # noqa: PLC0415 - imported at first use, see above
+
     try:
         return await asyncio.to_thread(call)
-    except httpx.HTTPError:
+    except (httpx.HTTPError, MsalError):
         raise TryAgain("Microsoft's sign-in could not be reached") from None
+    except RuntimeError:
+        # The library's word for a token of another sign-in: its nonce is not the one that was sent along.
+        raise NotSignedIn(said("This sign-in was used or has expired. Sign in again.")) from None
     except ValueError:
-        # The library's word for a discovery that failed, and for an answer of another state. Its text names both.
+        # Discovery failed, or the answer was no JSON.
         raise TryAgain("Microsoft's sign-in did not answer as it should") from None
 
 
