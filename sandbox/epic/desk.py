@@ -10,7 +10,7 @@ from sandbox.epic.hl7_messages import Trigger, compose
 from sandbox.epic.hl7_sender import Outgoing, describe
 from sandbox.epic.hl7_signature import Signature
 from sandbox.epic.people import PROVIDERS
-from sandbox.epic.records import STANDARD, read_records
+from sandbox.epic.records import FEED, LAUNCHING, STANDARD, BadRecord, Sheet, read_records, read_sheet
 from sandbox.epic.schedule import Booking, Kind, NotBooked
 from sandbox.epic.state import INSTANCES, ClientKind, EpicState, Instance, Person, everyone
 
@@ -111,15 +111,17 @@ class Desk:
         if booking.kind is not Kind.VIDEO:
             raise NotBooked("only a video visit can be launched")
         kind = ClientKind.PROVIDER if role is LaunchRole.PROVIDER else ClientKind.PATIENT
+        record = _record(booking, role)
         token = self.instance.begin_launch(
             client=self.instance.client_of(kind),
             person=_launching(booking, role, person),
             booking=booking,
-            record=_record(booking, role),
+            record=record,
             now=self._state.clock(),
         )
         query = urlencode({"iss": self.instance.fhir_base, "launch": token})
-        return f"{connected.app}/launch/{connected.environment}/{role}?{query}"
+        usual = f"{connected.app}/launch/{connected.environment}/{role}"
+        return f"{connected.launch_urls.get(record) or usual}?{query}"
 
     def connect(
         self,
@@ -144,6 +146,37 @@ class Desk:
             redirect_uris=frozenset(redirect_uris or [f"{app}/launch/callback"]),
         )
         self.instance.zone = zone
+
+    def enter(self, sheets: Mapping[str, str]) -> None:
+        """Enter the connector's records as its page shows them, each as lines of `Name: value`.
+
+        Raises BadRecord for what Epic's editor would not take. Apps are registered and the server's zone is set
+        before, by `connect`.
+        """
+        connected = self.instance.connected
+        if connected is None:
+            raise NotBooked("no connector is connected to this Epic instance yet")
+        entered = {kind: read_sheet(kind, text) for kind, text in sheets.items()}
+        records, launch_urls = dict(connected.records), dict(connected.launch_urls)
+        for kind, sheet in entered.items():
+            if kind not in LAUNCHING:
+                continue
+            records[kind], launch_urls[kind] = sheet.tokens(), sheet.value("Launch URL")
+            self._register(kind, sheet)
+        self.instance.connected = replace(connected, records=records, launch_urls=launch_urls)
+        if FEED in entered:
+            self.instance.engine.connect(entered[FEED].value("Destination URL"))
+
+    def _register(self, kind: str, sheet: Sheet) -> None:
+        client = self.instance.client_of(
+            ClientKind.PROVIDER if kind.endswith("provider") else ClientKind.PATIENT
+        )
+        if sheet.value("Client ID") != client.id:
+            # Epic knows its own apps: a record with another client id is refused at the launch.
+            raise BadRecord(f"the {kind} record names a client id that this Epic did not give")
+        client.redirect_uris = client.redirect_uris | {sheet.value("Redirect URI")}
+        if address := sheet.values.get("Public key URL"):
+            client.jwks_url, client.keys = address, {}
 
     def _say(self, booking: Booking, trigger: Trigger, posting: Posting) -> Change:
         control_id = self.instance.new_control_id()

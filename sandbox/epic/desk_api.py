@@ -46,6 +46,7 @@ class DeskApi:
             Route("/api/epic/send", self._post(self._send), methods=["POST"]),
             Route("/api/epic/release", self._post(self._release), methods=["POST"]),
             Route("/api/epic/connect", self._post(self._connect), methods=["POST"]),
+            Route("/api/epic/records", self._post(self._enter), methods=["POST"]),
             Route("/api/epic/rules", self._post(self._rules), methods=["POST"]),
             Route("/api/epic/launch-url", self._launch_url),
         ]
@@ -151,6 +152,14 @@ class DeskApi:
             redirect_uris=[str(one) for one in redirect_uris] if redirect_uris else None,
             zone=_text(fields, "zone"),
         )
+        return _setup(desk.instance)
+
+    async def _enter(self, desk: Desk, fields: Fields) -> Fields:
+        """Enter records as the connector's page copies them: kind to lines of `Name: value`."""
+        records = fields.get("records")
+        if not isinstance(records, dict) or not all(isinstance(one, str) for one in records.values()):
+            raise BadFields("records must be an object of texts")
+        desk.enter(records)
         return _setup(desk.instance)
 
     async def _rules(self, desk: Desk, fields: Fields) -> Fields:

@@ -6,6 +6,7 @@ A record's context tokens are written as a query string with Epic's mnemonics be
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sandbox.epic.people import Patient, Provider, Proxy
 from sandbox.epic.schedule import Booking
@@ -62,6 +63,38 @@ def _tokens(text: str) -> dict[str, str]:
             raise BadRecord("context tokens are written as name=value, joined by &")
         tokens[token.strip()] = template
     return tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One record as the analyst typed it in from the connector's page: what each field is called, and its value."""
+
+    kind: str
+    values: Mapping[str, str]
+
+    def value(self, name: str) -> str:
+        """The value of a field, or raise BadRecord."""
+        if not self.values.get(name):
+            raise BadRecord(f"the {self.kind} record needs {name}")
+        return self.values[name]
+
+    def tokens(self) -> dict[str, str]:
+        return _tokens(self.value("Context token"))
+
+
+LAUNCHING = ("provider", "patient", "group-provider", "group-patient", "device-test")
+FEED = "sms-configuration"
+
+
+def read_sheet(kind: str, text: str) -> Sheet:
+    """A record pasted as lines of `Name: value`. Raises BadRecord."""
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        name, colon, value = line.partition(": ")
+        if not colon or not value:
+            raise BadRecord(f"the {kind} record needs lines of name and value")
+        values[name] = value
+    return Sheet(kind, values)
 
 
 def fill(

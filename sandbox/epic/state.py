@@ -194,6 +194,7 @@ class Connected:
     environment: str
     app: str
     records: dict[str, dict[str, str]]
+    launch_urls: dict[str, str] = field(default_factory=dict)  # by record; empty: below `app`
 
 
 @dataclass(slots=True)
@@ -263,7 +264,7 @@ class Instance:
         """Enter the connector's addresses: where messages go, where sign-ins return, where public keys are."""
         self.connected = Connected(environment=environment, app=app, records=records)
         for client in self.clients.values():
-            client.jwks_url = f"{app}/keys/{environment}/{client.kind}/jwks.json"
+            client.jwks_url = f"{app}/keys/{environment}/{client.kind}/.well-known/jwks.json"
             client.keys = {}
             if client.kind is not ClientKind.BACKEND:
                 client.redirect_uris = redirect_uris

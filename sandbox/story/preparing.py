@@ -39,6 +39,7 @@ async def prepare(outside: Outside, state: Path) -> dict[str, Any]:
         prepared: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
         if await _still_there(outside, prepared):
             await _connect_epic(outside, prepared)
+            await _enter_records(outside, prepared["environment"])
             return prepared
     zone = daytime_zone(datetime.now(UTC))
     made = await outside.portal("POST", "/environments", await _environment(outside, zone))
@@ -58,6 +59,7 @@ async def prepare(outside: Outside, state: Path) -> dict[str, Any]:
         raise NotObserved(f"Epic is not ready for an approval: {', '.join(missing)}")
     await outside.portal("POST", f"{path}/submission", {})
     await approve(outside, made["id"])
+    await _enter_records(outside, made["id"])
     kept.write_text(json.dumps(prepared, indent=2) + "\n", encoding="utf-8")
     return prepared
 
@@ -67,8 +69,18 @@ async def _still_there(outside: Outside, prepared: dict[str, Any]) -> bool:
     return any(one["id"] == prepared["environment"] and one["live"] for one in every["environments"])
 
 
+async def _enter_records(outside: Outside, environment: str) -> None:
+    """What the analyst enters in Epic after the approval: the records, exactly as they are handed over."""
+    made = await outside.portal("GET", f"/environments/{environment}/records")
+    sheets = {
+        record["kind"]: "".join(f"{one['name']}: {one['value']}\n" for one in record["values"])
+        for record in made["records"]
+    }
+    await outside.sandbox_post("/api/epic/records", {"records": sheets})
+
+
 async def _connect_epic(outside: Outside, prepared: dict[str, Any]) -> None:
-    """What the analyst enters in Epic: where the app is, and the environment's id."""
+    """What is registered at Epic before the approval: where the app is, and the environment's id."""
     await outside.sandbox_post(
         "/api/epic/connect",
         {
