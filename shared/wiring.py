@@ -317,6 +317,7 @@ def _sign_in(
         authority=settings.authority,
         client_id=settings.entra_client_id,
         tokens=entra,
+        http=httpx.AsyncClient(timeout=8.0),
         secret=secret if by_secret else None,
         identity=None if by_secret else identity,
     )

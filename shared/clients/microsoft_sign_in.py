@@ -32,6 +32,29 @@ _REFUSED = frozenset({"access_denied", "consent_required", "interaction_required
 _CODE = re.compile(r"[a-z_]{1,40}")
 
 
+class _OnOurLoop:
+    """The requests of the library, which waits in a thread of its own, made by the app's one kind of client."""
+
+    def __init__(self, http: httpx.AsyncClient, loop: asyncio.AbstractEventLoop) -> None:
+        self._http = http
+        self._loop = loop
+
+    def get(self, url: str, **given: Any) -> httpx.Response:
+        return self._made("GET", url, **given)
+
+    def post(self, url: str, **given: Any) -> httpx.Response:
+        return self._made("POST", url, **given)
+
+    def close(self) -> None:
+        """Whoever built the client closes it."""
+
+    def _made(
+        self, method: str, url: str, *, params: Any = None, data: Any = None, headers: Any = None, **_: Any
+    ) -> httpx.Response:
+        asked = self._http.request(method, url, params=params, data=data, headers=headers)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+
+
 class Tokens(Protocol):
     async def person(self, token: str, *, nonce: str | None = None) -> Person:
         """Whose token this is; raise NotSignedIn or TryAgain."""
@@ -52,7 +75,7 @@ class MicrosoftSignIn:
         tokens: Tokens,
         secret: Callable[[], Awaitable[str]] | None = None,
         identity: AsyncTokenCredential | None = None,
-        http: Callable[[], httpx.Client] = lambda: httpx.Client(timeout=8.0),
+        http: httpx.AsyncClient,
     ) -> None:
         if (secret is None) == (identity is None):
             raise ValueError("give either a secret or an identity")
@@ -61,8 +84,7 @@ class MicrosoftSignIn:
         self._tokens = tokens
         self._secret = secret
         self._identity = identity
-        self._build_http = http
-        self._http: httpx.Client | None = None
+        self._http = http
         self._proof = ""
         self._app: ConfidentialClientApplication | None = None
         self._lock = asyncio.Lock()
@@ -99,10 +121,6 @@ class MicrosoftSignIn:
         query = urlencode({"post_logout_redirect_uri": back})
         return f"{self._authority}/organizations/oauth2/v2.0/logout?{query}"
 
-    async def close(self) -> None:
-        if self._http is not None:
-            self._http.close()
-
     async def _ready(self) -> "ConfidentialClientApplication":
         """The library's client, built once and again when the secret was renewed."""
         async with self._lock:
@@ -118,7 +136,7 @@ class MicrosoftSignIn:
             return self._app
 
     async def _built(self, credential: Any) -> "ConfidentialClientApplication":
-        self._http = self._http or self._build_http()
+        http = _OnOurLoop(self._http, asyncio.get_running_loop())
 
         def build() -> "ConfidentialClientApplication":
             import msal  # noqa: PLC0415 - imported at first use: it costs a cold start 0.2 s
@@ -141,7 +159,7 @@ class MicrosoftSignIn:
                 instance_discovery=None if self._authority == _MICROSOFT else False,
                 token_cache=Forgetful(),
                 exclude_scopes=["offline_access"],
-                http_client=self._http,
+                http_client=http,
             )
 
         return await _asked(build)

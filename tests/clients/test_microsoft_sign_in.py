@@ -100,7 +100,7 @@ def client_of(entra: Entra, secret: Callable[[], str] = lambda: "s-1") -> Micros
         client_id=CLIENT,
         tokens=tokens,
         secret=read,
-        http=lambda: httpx.Client(transport=httpx.MockTransport(entra)),
+        http=httpx.AsyncClient(transport=httpx.MockTransport(entra)),
     )
 
 

@@ -58,7 +58,7 @@ async def client(
 
     by_secret = request.param == "by secret"
     async with httpx.AsyncClient(verify=trusted) as http:
-        signing_in = MicrosoftSignIn(
+        yield MicrosoftSignIn(
             authority=sandbox.world.tls,
             client_id=ENTRA_CLIENT_ID,
             tokens=EntraTokens(
@@ -70,10 +70,8 @@ async def client(
             ),
             secret=secret if by_secret else None,
             identity=None if by_secret else Federated(sandbox),
-            http=lambda: httpx.Client(verify=trusted),
+            http=http,
         )
-        yield signing_in
-        await signing_in.close()
 
 
 async def at_entra(url: str, person: str) -> dict[str, str]:
