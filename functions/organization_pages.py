@@ -23,6 +23,7 @@ from functions.web.environment_sections import (
 from functions.web.forms import Form
 from functions.web.portal import Portal, Visitor
 from functions.web.replies import see_other
+from functions.web.setup_tasks import setup_steps
 from functions.web.time_zones import suggested_zones
 from shared.domain.configuration import check, problems_of_connection, problems_of_operation
 from shared.domain.environment import (
@@ -35,7 +36,7 @@ from shared.domain.environment import (
     Operation,
     Stage,
 )
-from shared.domain.errors import AlreadyThere, NotFound, OutOfStep, Refused
+from shared.domain.errors import AlreadyThere, NotFound, OutOfStep, OutsideError, Refused
 from shared.domain.fhir_check import AddressCheck
 from shared.domain.portal_session import Colleague
 from shared.domain.versioned import Versioned
@@ -47,6 +48,8 @@ from shared.wiring import Services
 
 LIST = "/setup/organizations"
 _APPROVERS = "connection.approvers"
+_ACCOUNTS = "operation.meetings.scheduling_accounts"
+_PROVIDERS = "operation.meetings.providers"
 _MOST_ROWS = 10
 
 
@@ -143,6 +146,10 @@ def organization_pages(services: Services) -> func.Blueprint:
         section, found = _section(req), await pages.find(req, visitor)
         if form.action == "add-row" or _rows_changed(form):
             return await pages.section(req, visitor, section, found, form=form)
+        if section.id == "connection" and form.action in ("check", "use"):
+            form, looked = await pages.looked_at(form)
+            status = HTTPStatus.OK if looked.ok else HTTPStatus.UNPROCESSABLE_ENTITY
+            return await pages.section(req, visitor, section, found, form=form, looked=looked, status=status)
         try:
             await pages.save(visitor, section, found, form)
         except OutOfStep:
@@ -251,6 +258,7 @@ class _Pages:
         status: int = HTTPStatus.OK,
     ) -> func.HttpResponse:
         every = await configure.visible(self.portal.configuring(visitor))
+        names = await self.names(visitor, every)
         if found is not None and found.problem is not None:
             problems = {**(problems or {}), FHIR.name: found.problem}
         return self.portal.page(
@@ -262,7 +270,8 @@ class _Pages:
             form=form,
             problems=problems,
             environments=every,
-            names=await self.names(visitor, every),
+            names=names,
+            setup=setup_steps(every, names=_spoken_names(names)),
             may_change=visitor.is_administrator,
             approvers=approver_rows(form, ()),
             found=found,
@@ -275,11 +284,15 @@ class _Pages:
 
     async def checked(self, req: func.HttpRequest, visitor: Visitor, form: Form) -> func.HttpResponse:
         """The form again, with what is found at the typed address, or at the one that was offered instead."""
-        if form.action == "use":
-            form = replace(form, values={**form.values, FHIR.name: [form.text("suggested")]})
-        found = await self.services.address_checker.check(fhir_url(form))
+        form, found = await self.looked_at(form)
         status = HTTPStatus.OK if found.ok else HTTPStatus.UNPROCESSABLE_ENTITY
         return await self.listing(req, visitor, form=form, found=found, status=status)
+
+    async def looked_at(self, form: Form) -> tuple[Form, AddressCheck]:
+        """The form with the address that is meant, and what is found there."""
+        if form.action == "use":
+            form = replace(form, values={**form.values, FHIR.name: [form.text("suggested")]})
+        return form, await self.services.address_checker.check(fhir_url(form))
 
     async def create(self, visitor: Visitor, form: Form) -> Environment:
         """A new draft from the form, or raise Refused or _FailedCheck."""
@@ -330,16 +343,18 @@ class _Pages:
         found: Versioned[Environment],
     ) -> func.HttpResponse:
         one = found.value
+        names = await self.names(visitor, [one])
         return self.portal.page(
             req,
             visitor,
             "organization.html",
             nav="organizations",
             environment=one,
-            names=await self.names(visitor, [one]),
+            names=names,
+            setup=setup_steps([one], names=_spoken_names(names)),
             may_change=visitor.is_administrator,
             sections=list(SECTIONS.values()),
-            shown={section.id: section.show(one) for section in SECTIONS.values()},
+            shown={part.id: _with_addresses(part.show(one), names) for part in SECTIONS.values()},
             may_submit=one.newest.stage in (Stage.DRAFT, Stage.REJECTED, Stage.WITHDRAWN),
             zone=one.operation.feed.zone or "UTC",
         )
@@ -353,9 +368,12 @@ class _Pages:
         *,
         form: Form | None = None,
         problems: Mapping[str, str] | None = None,
+        looked: AddressCheck | None = None,
         status: int = HTTPStatus.OK,
     ) -> func.HttpResponse:
         one = found.value
+        if looked is not None and looked.problem is not None:
+            problems = {FHIR.name: looked.problem}
         names = await self.names(visitor, [one])
         known = [_address(names, id) for id in one.newest.connection.approvers]
         conflict = status == HTTPStatus.CONFLICT and form is not None
@@ -369,7 +387,8 @@ class _Pages:
             problems=problems,
             environment=one,
             section=section,
-            current=section.show(one),
+            current=_with_addresses(section.show(one), names),
+            found=looked,
             version=form.text("version") if form and not conflict else found.version,
             approvers=approver_rows(form, known),
             departments=_departments(section, one, form),
@@ -401,6 +420,8 @@ class _Pages:
             await configure.change_connection(one.id, connection, seen=seen, given=given, now=now)
         elif section.read_operation is not None:
             operation = section.read_operation(form, one.operation)
+            if section.id == "meetings":
+                operation = await self.organized(visitor, one, operation)
             check(_on_page(problems_of_operation(operation), form))
             await configure.change_operation(one.id, operation, seen=seen, given=given, now=now)
 
@@ -412,11 +433,60 @@ class _Pages:
             typed, directory=self.services.directory(tenant), people=self.services.people(tenant)
         )
 
+    async def organized(self, visitor: Visitor, one: Environment, operation: Operation) -> Operation:
+        """The operation with every organizer by object id; raises Refused for an address that leads to nobody.
+
+        Unlike an approver, an organizer never signs in here, so an address can never bind later.
+        """
+        known = {who.address.lower(): id for id, who in (await self.names(visitor, [one])).items()}
+        directory = self.services.directory(visitor.person.tenant)
+
+        async def id_of(typed: str, field: str) -> str:
+            if "@" not in typed:
+                return typed
+            if typed.lower() in known:
+                return known[typed.lower()]
+            try:
+                found = await directory.find(typed)
+            except OutsideError as away:
+                raise Refused({field: _not_looked_up(typed)}) from away
+            if found is None:
+                words = said("%(email)s is not in your Microsoft 365 organization", email=typed)
+                raise Refused({field: words})
+            await self.services.people(visitor.person.tenant).put(found)
+            known[typed.lower()] = found.object_id
+            return found.object_id
+
+        meetings = operation.meetings
+        accounts = [await id_of(one, _ACCOUNTS) for one in meetings.scheduling_accounts]
+        providers = {key: await id_of(who, _PROVIDERS) for key, who in meetings.providers.items()}
+        organizers = replace(meetings, scheduling_accounts=tuple(accounts), providers=providers)
+        return replace(operation, meetings=organizers)
+
     async def names(self, visitor: Visitor, every: Sequence[Environment]) -> Mapping[str, Colleague]:
-        ids = {id for one in every for id in (*one.newest.connection.approvers, one.changed_by)}
+        ids = {id for one in every for id in _ids_in(one)}
         return await self.services.people(visitor.person.tenant).named(
             {id for id in ids if id and "@" not in id}
         )
+
+
+def _ids_in(one: Environment) -> tuple[str, ...]:
+    meetings = one.operation.meetings
+    organizers = (*meetings.scheduling_accounts, *meetings.providers.values())
+    return (*one.newest.connection.approvers, *organizers, one.changed_by)
+
+
+def _not_looked_up(typed: str) -> Said:
+    return said("%(email)s could not be looked up now. Try again, or enter the object id.", email=typed)
+
+
+def _with_addresses(shown: Mapping[str, str], names: Mapping[str, Colleague]) -> dict[str, str]:
+    """What a part holds, with organizers by address where it is known."""
+    found = dict(shown)
+    for name in (_ACCOUNTS, _PROVIDERS):
+        lines = [line.rpartition(" = ") for line in found.get(name, "").splitlines()]
+        found[name] = "\n".join(f"{head}{sign}{_address(names, id)}" for head, sign, id in lines)
+    return found
 
 
 def _key_addresses(home: str, environment: EnvironmentId) -> dict[EpicClient, str]:
@@ -491,6 +561,10 @@ def _departments(section: Section, one: Environment, form: Form | None) -> list[
 
 def _address(names: Mapping[str, Colleague], id: str) -> str:
     return names[id].address if id in names and names[id].address else id
+
+
+def _spoken_names(names: Mapping[str, Colleague]) -> dict[str, str]:
+    return {id: one.name or one.address for id, one in names.items()}
 
 
 def _called(names: Mapping[str, Colleague], id: str) -> Said | str:

@@ -181,12 +181,11 @@ def _read_clients(form: Typed, connection: Connection) -> Connection:
 _CLIENTS = Section(
     "clients",
     said("Client ids"),
-    said("Register three apps at Epic, then enter the client ids that Epic gave them."),
-    "connection",
-    tuple(
-        Field(f"connection.clients.{kind}", label, kind="mono", optional=True)
-        for kind, label in _CLIENT_LABELS.items()
+    said(
+        "Register three apps at Epic, then enter the client ids that Epic gave them. Approval needs all three."
     ),
+    "connection",
+    tuple(Field(f"connection.clients.{kind}", label, kind="mono") for kind, label in _CLIENT_LABELS.items()),
     lambda one: {
         f"connection.clients.{kind}": one.newest.connection.clients.get(kind, "") for kind in EpicClient
     },
@@ -475,7 +474,8 @@ _DEPARTMENTS = Section(
     "departments",
     said("Departments"),
     said(
-        "Departments with a name, phone number or time zone of their own. What is empty is as for the organization."
+        "Departments with a name, phone number, time zone or emergency line of their own. What is empty is as for the"
+        " organization."
     ),
     "operation",
     (),

@@ -122,6 +122,19 @@ def _production(environments: Sequence[Environment]) -> Task:
     return Task(title, href, "plain", _NOT_STARTED)
 
 
+def setup_steps(
+    environments: Sequence[Environment], *, names: Mapping[str, str]
+) -> dict[str, tuple[str, Said]]:
+    """How far each of the four steps of the bar is, by its id: a kind and words."""
+    tasks = {
+        "organizations": _organizations(environments),
+        "sms": _texts(environments),
+        "approvals": _approval(environments, names),
+        "records": _records(environments),
+    }
+    return {id: (task.kind, task.state) for id, task in tasks.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """One line about how an environment is doing."""

@@ -450,6 +450,52 @@ class TestParts:
 
         assert kept(hospital).operation.meetings.guests_may_chat is False
 
+    async def test_organizers_are_typed_by_address_and_kept_by_object_id(
+        self, hospital: Hospital, avery: Browser
+    ) -> None:
+        hospital.directory.add(Colleague("oid-visits", "Visits", "visits@lamna.example"))
+
+        answer = await self.change(
+            avery,
+            "meetings",
+            operation__meetings__scheduling_accounts="visits@lamna.example\noid-second",
+            operation__meetings__providers="P77 = Visits@lamna.example",
+        )
+
+        meetings = kept(hospital).operation.meetings
+        assert answer.status_code == 303
+        assert meetings.scheduling_accounts == ("oid-visits", "oid-second")
+        assert meetings.providers == {"P77": "oid-visits"}
+        assert "visits@lamna.example" in text_of(await avery.get(f"{PAGE}/meetings"))
+
+    async def test_an_organizer_whom_the_directory_cannot_name_is_not_kept(
+        self, hospital: Hospital, avery: Browser
+    ) -> None:
+        typed = {"operation__meetings__scheduling_accounts": "visits@lamna.example"}
+        unknown = await self.change(avery, "meetings", **typed)
+        hospital.directory.fail(TryAgain("away"))
+        away = await self.change(avery, "meetings", **typed)
+
+        assert "visits@lamna.example is not in your Microsoft 365 organization" in text_of(unknown)
+        assert "could not be looked up now" in text_of(away)
+        assert (unknown.status_code, away.status_code) == (422, 422)
+
+    async def test_the_address_of_an_environment_is_checked_before_it_is_saved(
+        self, hospital: Hospital, avery: Browser
+    ) -> None:
+        before = kept(hospital)
+
+        good = await self.change(avery, "connection", do="check")
+        hospital.address_checker.found[before.newest.connection.fhir_base_url] = AddressCheck(
+            (unreachable(),)
+        )
+        bad = await self.change(avery, "connection", do="check")
+
+        assert "FHIR R4 server found. Sign-in endpoints found." in text_of(good)
+        assert "We could not reach this address." in text_of(bad)
+        assert (good.status_code, bad.status_code) == (200, 422)
+        assert kept(hospital) == before
+
     async def test_status_in_epic_is_off_without_an_address(self, hospital: Hospital, avery: Browser) -> None:
         await self.change(avery, "write-back", connection__write_back__url="")
 

@@ -6,8 +6,9 @@ from typing import Any
 from functions.web.environment_sections import FHIR, NAME, PHONE, SECTIONS, ZONE
 from functions.web.forms import Form
 from functions.web.pages import page
-from functions.web.setup_tasks import setup_tasks
+from functions.web.setup_tasks import setup_steps, setup_tasks
 from shared.domain.environment import Environment, EnvironmentKind, EpicClient
+from shared.domain.portal_session import Colleague
 from shared.domain.tenant import Person
 from tests.fakes.hospital import AVERY, HOME, NOW, PRIYA, environment
 
@@ -24,7 +25,7 @@ VISITOR: dict[str, Any] = {
     "organization": "Lamna Healthcare",
     "csrf_token": "csrf-of-avery",
     "path": "/setup/organizations",
-    "names": {},
+    "names": {PRIYA.object_id: Colleague(PRIYA.object_id, PRIYA.name, PRIYA.address)},
     "may_change": True,
 }
 TEST = environment(kind=EnvironmentKind.TEST, approved=False)
@@ -41,6 +42,7 @@ def listing(*environments: Environment, **facts: Any) -> dict[str, Any]:
         **VISITOR,
         "nav": "organizations",
         "environments": environments,
+        "setup": setup_steps(environments, names={}),
         "approvers": [""],
         "found": None,
         "may_save_anyway": False,
@@ -57,6 +59,7 @@ def overview(one: Environment, **facts: Any) -> dict[str, Any]:
         **VISITOR,
         "nav": "organizations",
         "environment": one,
+        "setup": setup_steps([one], names={}),
         "sections": list(SECTIONS.values()),
         "shown": {section.id: section.show(one) for section in SECTIONS.values()},
         "may_submit": one.newest.stage.value == "draft",
@@ -76,6 +79,7 @@ def section(id: str, one: Environment = TEST, **facts: Any) -> dict[str, Any]:
         "approvers": [PRIYA.address, ""],
         "departments": rows if id == "departments" else [],
         "differing": [],
+        "found": None,
         "changed_by": "Avery",
         "zones": ("America/New_York",),
         "callback": f"{HOME}/launch/callback",

@@ -27,15 +27,22 @@ function addRow(button) {
   renew(row, Number(rows.dataset.next ??= rows.children.length + 1));
   rows.dataset.next = Number(rows.dataset.next) + 1;
   rows.append(row);
+  offerRemoval(rows);
   row.querySelector("input").focus();
+}
+
+/** The only row cannot be removed. */
+function offerRemoval(rows) {
+  for (const button of rows.querySelectorAll("[data-remove-row]")) button.hidden = rows.children.length === 1;
 }
 
 function removeRow(button) {
   const row = button.closest("[data-row]");
+  const rows = row.parentElement;
   const neighbour = row.previousElementSibling ?? row.nextElementSibling;
-  if (neighbour) row.remove();
-  else for (const input of row.querySelectorAll("input")) input.value = "";
-  (neighbour ?? row).querySelector("input").focus();
+  row.remove();
+  offerRemoval(rows);
+  neighbour.querySelector("input").focus();
 }
 
 document.addEventListener("click", (event) => {
@@ -59,6 +66,11 @@ document.addEventListener("click", (event) => {
     button.closest("dialog").close();
   }
 });
+
+// The browser knows its own zone, which is most often the clinic's.
+for (const input of document.querySelectorAll("[data-own-zone]")) {
+  input.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+}
 
 // Things only a script can do are shown by it.
 for (const element of document.querySelectorAll("[data-with-script]")) element.hidden = false;
