@@ -7,22 +7,15 @@ from http import HTTPStatus
 import azure.functions as func
 
 from functions.web.approving import callback_url
+from functions.web.connection_sections import FHIR, approvers_of, fhir_url
+from functions.web.department_section import department_rows
 from functions.web.door import door
-from functions.web.environment_sections import (
-    FHIR,
-    NAME,
-    PHONE,
-    SECTIONS,
-    ZONE,
-    Section,
-    approvers_of,
-    changed_meanwhile,
-    department_rows,
-    fhir_url,
-)
+from functions.web.environment_sections import SECTIONS, changed_meanwhile
 from functions.web.forms import Form
+from functions.web.operation_sections import NAME, PHONE, ZONE
 from functions.web.portal import Portal, Visitor
 from functions.web.replies import see_other
+from functions.web.section_parts import Section
 from functions.web.setup_tasks import setup_steps
 from functions.web.time_zones import suggested_zones
 from shared.domain.configuration import check, problems_of_connection, problems_of_operation

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from functions.web.environment_sections import FHIR, NAME, PHONE, SECTIONS, ZONE
+from functions.web.connection_sections import FHIR
+from functions.web.environment_sections import SECTIONS
 from functions.web.forms import Form
+from functions.web.operation_sections import NAME, PHONE, ZONE
 from functions.web.pages import page
 from functions.web.setup_tasks import setup_steps, setup_tasks
 from shared.domain.environment import Environment, EnvironmentKind, EpicClient

@@ -67,10 +67,9 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// The browser knows its own zone, which is most often the clinic's.
-for (const input of document.querySelectorAll("[data-own-zone]")) {
-  input.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
-}
+// The browser knows its own zone, which is most often the clinic's. "UTC" only says that it will not tell.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+for (const input of document.querySelectorAll("[data-own-zone]")) if (zone.includes("/")) input.value ||= zone;
 
 // Things only a script can do are shown by it.
 for (const element of document.querySelectorAll("[data-with-script]")) element.hidden = false;
