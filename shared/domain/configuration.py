@@ -2,12 +2,13 @@
 
 import re
 from datetime import timedelta
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.domain.environment import Connection, EpicClient, Operation, Texts
 from shared.domain.errors import Refused
-from shared.domain.words import said
+from shared.domain.words import Said, said
 
 # The two sentences an administrator accepts before any text; the version is kept with who and when.
 CONSENTS = {
@@ -18,6 +19,8 @@ CONSENTS = {
 }
 
 _NAME_AT_MOST = 40
+_MOST_APPROVERS = 10
+_ADDRESS = re.compile(r"[^@\s<>]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,63}")
 _URL_AT_MOST = 500
 _EARLIEST_REMINDER = timedelta(days=14)
 _LATEST_REMINDER = timedelta(minutes=15)
@@ -39,12 +42,26 @@ def problems_of_connection(connection: Connection, *, private_hosts: frozenset[s
         problems["connection.fhir_base_url"] = problem
     if not connection.approvers:
         problems["connection.approvers"] = said("Enter at least one approver")
-    elif len(connection.approvers) > 10:
-        problems["connection.approvers"] = said("Enter 10 approvers or fewer")
+    elif (wrong := _approvers_problem(connection.approvers)) is not None:
+        problems["connection.approvers"] = wrong
     target = connection.write_back
     if target is not None and not _may_call(target.url, private_hosts):
         problems["connection.write_back.url"] = said("The status service's address must start with https://")
     return problems
+
+
+def _approvers_problem(approvers: tuple[str, ...]) -> Said | None:
+    """What is wrong with a list of object ids and addresses; addresses are compared without case."""
+    if len(approvers) > _MOST_APPROVERS:
+        return said("Enter 10 approvers or fewer")
+    seen: set[str] = set()
+    for one in approvers:
+        if "@" in one and not _ADDRESS.fullmatch(one):
+            return said("Enter an email address in the correct format, like priya@lamna.example")
+        if one.lower() in seen:
+            return said("%(email)s is already in the list", email=one)
+        seen.add(one.lower())
+    return None
 
 
 def problems_of_submission(connection: Connection) -> dict[str, str]:
@@ -74,11 +91,22 @@ def _fhir_problem(url: str, private_hosts: frozenset[str]) -> str:
         return said("FHIR base URL must not include a question mark or #")
     if not _may_call(url, private_hosts) or parts.username:
         return said("FHIR base URL must start with https://")
+    if _is_bare_address(parts.hostname or "") and parts.netloc not in private_hosts:
+        return said("FHIR base URL must be a public internet address")
     if re.search(r"/dstu2/?$", parts.path, re.IGNORECASE):
         return said("FHIR base URL must end with /R4. You entered a DSTU2 address.")
     if not parts.path.endswith("/R4"):
         return said("FHIR base URL must end with /R4")
     return ""
+
+
+def _is_bare_address(host: str) -> bool:
+    """Whether `host` is no name that the internet knows: a certificate belongs to a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host
+    return True
 
 
 def _may_call(url: str, private_hosts: frozenset[str]) -> bool:
@@ -102,11 +130,7 @@ def problems_of_operation(operation: Operation) -> dict[str, str]:
         problems["operation.phone"] = said("Enter the phone number that patients may call")
     if not _zone_exists(operation.feed.zone):
         problems["operation.feed.zone"] = said("Enter the time zone of the feed, like America/New_York")
-    for department, about in operation.departments.items():
-        if about.zone and not _zone_exists(about.zone):
-            problems[f"operation.departments.{department}.zone"] = said(
-                "Enter a time zone like America/New_York"
-            )
+    problems |= _problems_of_departments(operation)
     meetings = operation.meetings
     if not timedelta() <= meetings.opens_before <= timedelta(days=1):
         problems["operation.meetings.opens_before_minutes"] = said(
@@ -117,6 +141,21 @@ def problems_of_operation(operation: Operation) -> dict[str, str]:
             "Links close at most 30 days after the visit"
         )
     return problems | _problems_of_texts(operation.texts)
+
+
+def _problems_of_departments(operation: Operation) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    for department, about in operation.departments.items():
+        for part in ("name", "phone", "emergency"):
+            if _UNPRINTABLE.search(getattr(about, part)):
+                problems[f"operation.departments.{department}.{part}"] = said(
+                    "Department details must not include < or >"
+                )
+        if about.zone and not _zone_exists(about.zone):
+            problems[f"operation.departments.{department}.zone"] = said(
+                "Enter a time zone like America/New_York"
+            )
+    return problems
 
 
 def _problems_of_texts(texts: Texts) -> dict[str, str]:

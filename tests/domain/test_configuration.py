@@ -47,6 +47,9 @@ FHIR, TEXTS = "connection.fhir_base_url", operation().texts
         ("https://user@epic.example/R4", "FHIR base URL must start with https://"),
         ("https://epic.example/DSTU2/", "FHIR base URL must end with /R4. You entered a DSTU2 address."),
         ("https://epic.example/STU3", "FHIR base URL must end with /R4"),
+        ("https://192.0.2.7/R4", "FHIR base URL must be a public internet address"),
+        ("https://[::1]/R4", "FHIR base URL must be a public internet address"),
+        ("https://epic/R4", "FHIR base URL must be a public internet address"),
     ],
 )
 def test_a_wrong_fhir_address_is_said_in_one_sentence(url: str, problem: str) -> None:
@@ -71,11 +74,23 @@ def test_the_sandbox_may_be_plain_http_and_only_where_the_settings_say() -> None
             {"connection.approvers": "Enter 10 approvers or fewer"},
         ),
         (
+            replace(connection(), approvers=("priya@lamna",)),
+            {
+                "connection.approvers": (
+                    "Enter an email address in the correct format, like priya@lamna.example"
+                )
+            },
+        ),
+        (
+            replace(connection(), approvers=("priya@lamna.example", "Priya@Lamna.example")),
+            {"connection.approvers": "Priya@Lamna.example is already in the list"},
+        ),
+        (
             replace(connection(), write_back=WriteBackTarget("http://epic.example/s")),
             {"connection.write_back.url": "The status service's address must start with https://"},
         ),
     ],
-    ids=["no approver", "too many", "write-back in the clear"],
+    ids=["no approver", "too many", "no address", "the same twice", "write-back in the clear"],
 )
 def test_what_a_connection_needs(wrong: Connection, problems: dict[str, str]) -> None:
     assert problems_of_connection(wrong, private_hosts=frozenset()) == problems
