@@ -27,6 +27,7 @@ from functions.api_records import api_records
 from functions.appointment_messages import appointment_messages
 from functions.approval_pages import approval_pages
 from functions.call_events import call_events
+from functions.environment_pages import environment_pages
 from functions.health import health
 from functions.history_pages import history_pages
 from functions.hl7_intake import hl7_intake
@@ -41,6 +42,7 @@ from functions.published_keys import published_keys
 from functions.readiness_pages import readiness_pages
 from functions.record_pages import record_pages
 from functions.record_setting_pages import record_setting_pages
+from functions.removal_pages import removal_pages
 from functions.sign_in import sign_in
 from functions.static_files import static_files
 from functions.ticks import ticks
@@ -239,6 +241,8 @@ class App:
             sign_in(services),
             approval_pages(services),
             organization_pages(services),
+            environment_pages(services),
+            removal_pages(services),
             static_files(),
         )
         for blueprint in with_api_document(self.blueprints, services):
