@@ -1,9 +1,9 @@
 """The shapes of the portal's API: what may be sent."""
 
 from datetime import time, timedelta
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from shared.domain.environment import (
     Connection,
@@ -115,6 +115,20 @@ class FeedIn(Model):
         )
 
 
+def _without_zone(given: time) -> time:
+    if given.tzinfo is not None:
+        raise ValueError("Enter a time without a zone, like 21:00")
+    return given.replace(microsecond=0)
+
+
+# The `time` of JSON Schema needs a zone; quiet hours are by the clock of each clinic.
+ClockTime = Annotated[
+    time,
+    AfterValidator(_without_zone),
+    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"}),
+]
+
+
 class TextsIn(Model):
     on: bool = False
     sender: str = ""
@@ -123,8 +137,8 @@ class TextsIn(Model):
     changed: bool = True
     cancelled: bool = True
     reminders_minutes: list[int] = Field(default=[1440, 60])
-    quiet_from: time = time(21, 0)
-    quiet_until: time = time(8, 0)
+    quiet_from: ClockTime = time(21, 0)
+    quiet_until: ClockTime = time(8, 0)
     backload: bool = False
     only_numbers: list[str] = []
     languages: list[str] = ["en"]
