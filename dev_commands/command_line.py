@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dev_commands import checks, run, testing
+from dev_commands import audit, checks, run, testing
 from dev_commands.processes import raise_when_asked_to_stop
 from dev_commands.progress import say
 from dev_commands.set_up import set_up_python
@@ -14,7 +14,7 @@ from dev_commands.stops import CannotRun, StepFailed, Stopped
 
 @dataclass(frozen=True)
 class Command:
-    """One word after `dev.py`. `extra` are arguments that are not its own, and go to pytest."""
+    """One word after `dev.py`. `extra` are arguments that are not its own, and go to the program it starts."""
 
     summary: str
     do: Callable[[argparse.Namespace, Sequence[str]], int]
@@ -42,6 +42,11 @@ COMMANDS = {
         passes_arguments_on=True,
     ),
     "check": Command("lint, formatting, types and the walls between the rooms; no tests", _check),
+    "prove-audit": Command(
+        "prove that an audit log is whole: `prove-audit --tenant ID --from DAY --to DAY --settings FILE`, all optional",
+        audit.prove_audit,
+        passes_arguments_on=True,
+    ),
 }
 
 

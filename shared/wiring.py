@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -40,10 +41,11 @@ from shared.domain.tenant import Person, TenantId
 from shared.flows import ports
 from shared.integration_records import record_book
 from shared.settings import Settings
+from shared.storage.audit_log import AuditLog
 from shared.storage.queues import queue_service
 from shared.storage.seals import Seals
 from shared.storage.stamp import Stamp
-from shared.storage.tables import table_service
+from shared.storage.tables import AUDIT_LOG, Table, table_service
 from shared.wording import PatientTexts
 
 
@@ -212,6 +214,16 @@ def real_services(settings: Settings) -> Services:
         mail_on=bool(settings.mail_from),
         observers=_observers(settings, identity, vault, stamp, graph, credential, checker),
     )
+
+
+@asynccontextmanager
+async def audit_logs(settings: Settings) -> AsyncIterator[Callable[[TenantId], ports.AuditLog]]:
+    """The audit logs of a deployment, for a program that reads them and ends. Nothing else is built or called."""
+    async with OwnCredential() as identity:
+        by_string = bool(settings.storage_connection)
+        address = settings.storage_connection or settings.table_endpoint
+        async with table_service(address, None if by_string else identity) as tables:
+            yield lambda tenant: AuditLog(Table(tables.get_table_client(AUDIT_LOG), "audit entry"), tenant)
 
 
 def _stamp(settings: Settings, identity: OwnCredential, vault: KeyVault) -> Stamp:

@@ -40,7 +40,7 @@ _SECURITY_SCHEMES = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "__Host-portal",
+        "name": "__Host-session",
         "description": "The session of the portal, for its own pages",
     },
     "csrf": {

@@ -6,12 +6,12 @@ names end in `Index` are the few that must be found without a tenant: they hold 
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from shared.domain.address_use import AddressUse
 from shared.domain.appointment import Appointment
-from shared.domain.audit import AuditEntry
+from shared.domain.audit import AuditEntry, DayChain
 from shared.domain.due import Due
 from shared.domain.environment import Connection, Environment, EnvironmentId, EpicClient, LiveEnvironment
 from shared.domain.expected import Expected
@@ -281,7 +281,13 @@ class Plans:
 
 
 class PortalSessionIndex(Protocol):
-    async def put(self, session: PortalSession) -> None: ...
+    async def insert(self, session: PortalSession) -> None: ...
+    async def change(
+        self, id_hash: str, change: Callable[[PortalSession], PortalSession]
+    ) -> PortalSession:
+        """The session after `change`, which is made of what is stored now. Raise NotFound."""
+        ...
+
     async def find(self, id_hash: str) -> PortalSession:
         """Raise NotFound. Whether it is over is for the caller to say."""
         ...
@@ -354,6 +360,14 @@ class AuditLog(Protocol):
     async def entries(self, day: datetime) -> list[AuditEntry]: ...
     async def proven(self, day: datetime) -> bool:
         """Whether the chain of that day is whole."""
+        ...
+
+    async def chain(self, day: date) -> DayChain:
+        """What is stored about a day (UTC), to be shown or proven."""
+        ...
+
+    async def days(self, *, first: date | None = None, last: date | None = None) -> list[date]:
+        """The days on which something was written, in order."""
         ...
 
 

@@ -12,14 +12,14 @@ import asyncio
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Generic, NamedTuple, TypeVar
 
 from shared.domain.address_use import AddressUse
 from shared.domain.appointment import Appointment
-from shared.domain.audit import FIRST_LINK, AuditEntry, link
+from shared.domain.audit import FIRST_LINK, AuditEntry, DayChain, Linked, Place, fault_within, link
 from shared.domain.due import Due
 from shared.domain.environment import Environment, EnvironmentId, LiveEnvironment, kept, live
 from shared.domain.errors import AlreadyThere, NotFound, OutOfStep
@@ -533,9 +533,15 @@ class FakePortalSessionIndex:
         self._steps = steps
         self.table = FakeTable[PortalSession]("session")
 
-    async def put(self, session: PortalSession) -> None:
-        await self._steps.step("portal_sessions.put")
-        self.table.put(session, session.id_hash)
+    async def insert(self, session: PortalSession) -> None:
+        await self._steps.step("portal_sessions.insert")
+        self.table.insert(session, session.id_hash)
+
+    async def change(self, id_hash: str, change: Callable[[PortalSession], PortalSession]) -> PortalSession:
+        await self._steps.step("portal_sessions.change")
+        changed = change(self.table.get(id_hash).value)
+        self.table.put(changed, id_hash)
+        return changed
 
     async def find(self, id_hash: str) -> PortalSession:
         await self._steps.step("portal_sessions.find")
@@ -627,12 +633,6 @@ class PeopleRows:
     bound: FakeTable[str]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    entry: AuditEntry
-    link: str
-
-
 class FakeSignsOfLife:
     def __init__(
         self, steps: Steps, table: FakeTable[Sign], tenant: TenantId, environment: EnvironmentId
@@ -654,28 +654,45 @@ class FakeSignsOfLife:
 
 class FakeAuditLog:
     def __init__(
-        self, steps: Steps, chains: defaultdict[tuple[TenantId, date], list[AuditRow]], tenant: TenantId
+        self, steps: Steps, chains: defaultdict[tuple[TenantId, date], list[Linked]], tenant: TenantId
     ) -> None:
         self._steps, self._chains, self._tenant = steps, chains, tenant
 
     async def write(self, entry: AuditEntry) -> None:
         await self._steps.step("audit_log.write")
-        chain = self._chains[self._tenant, entry.at.date()]
-        previous = chain[-1].link if chain else FIRST_LINK
-        chain.append(AuditRow(entry, link(previous, entry)))
+        days, day = self._days(), entry.at.astimezone(UTC).date()
+        if day not in days and days and days[-1] > day:
+            day = days[-1]
+        chain = self._chains[self._tenant, day]
+        earlier = [one for one in days if one < day]
+        after = self._chains[self._tenant, earlier[-1]][-1].place if earlier and not chain else None
+        previous = chain[-1].place.link if chain else after.link if after else FIRST_LINK
+        chain.append(Linked(Place(day, len(chain) + 1, link(previous, entry)), entry, after))
 
     async def entries(self, day: datetime) -> list[AuditEntry]:
         await self._steps.step("audit_log.entries")
-        return [row.entry for row in self._chains[self._tenant, day.date()]]
+        return [one.entry for one in self._chain(day.date()).entries]
 
     async def proven(self, day: datetime) -> bool:
         await self._steps.step("audit_log.proven")
-        previous = FIRST_LINK
-        for row in self._chains[self._tenant, day.date()]:
-            previous = link(previous, row.entry)
-            if previous != row.link:
-                return False
-        return True
+        return fault_within(self._chain(day.date())) is None
+
+    async def chain(self, day: date) -> DayChain:
+        await self._steps.step("audit_log.chain")
+        return self._chain(day)
+
+    async def days(self, *, first: date | None = None, last: date | None = None) -> list[date]:
+        await self._steps.step("audit_log.days")
+        return [day for day in self._days() if (first or day) <= day <= (last or day)]
+
+    def _days(self) -> list[date]:
+        return sorted(
+            day for (tenant, day), chain in self._chains.items() if tenant == self._tenant and chain
+        )
+
+    def _chain(self, day: date) -> DayChain:
+        entries = tuple(self._chains.get((self._tenant, day), ()))
+        return DayChain(day, entries, entries[-1].place if entries else None)
 
 
 class FakeQueues:
@@ -770,7 +787,7 @@ class FakeStamp:
         self.visit_index_rows = FakeTable[VisitRef]("visit")
         self.write_back_rows = FakeTable[WriteBack]("write-back")
         self.sign_rows = FakeTable[Sign]("sign of life")
-        self.audit_chains: defaultdict[tuple[TenantId, date], list[AuditRow]] = defaultdict(list)
+        self.audit_chains: defaultdict[tuple[TenantId, date], list[Linked]] = defaultdict(list)
 
         self.stamp_pin = FakeStampPin(self._steps)
         self.environment_index = FakeEnvironmentIndex(
