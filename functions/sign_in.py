@@ -97,7 +97,8 @@ def sign_in(services: Services) -> func.Blueprint:
             return _sign_in_page(portal, req, failed.cause.value, to="/", status=HTTPStatus.FORBIDDEN)
         before = await callers.any_session(req)
         if before is not None and not before.over(services.now()):
-            await services.portal_sessions.put(before.ended(services.now()))
+            now = services.now()
+            await services.portal_sessions.change(before.id_hash, lambda one: one.ended(now))
         # The other cookie stays its ten minutes: a second tab may still be away at Microsoft.
         session = host_cookie(SESSION, came.session_id, lives=_COOKIE_LIVES, public_base_url=base)
         return see_other(came.to, cookies=(session,))

@@ -86,7 +86,7 @@ async def back_from_epic(
         )
     except ApprovalFailed as failed:
         return _failed(page, failed)
-    await services.portal_sessions.put(visitor.session.proven(proof))
+    await services.portal_sessions.change(visitor.session.id_hash, lambda one: one.proven(proof))
     return see_other(f"{page}?done=epic")
 
 

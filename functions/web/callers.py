@@ -69,8 +69,9 @@ class Callers:
         # Asked again on every request: a tenant may have been taken off the list since.
         admitted(session.tenant, allowed=settings.tenants, here=settings.public_base_url)
         if session.to_be_noted(now):
-            session = session.seen(now)
-            await self.services.portal_sessions.put(session)
+            session = await self.services.portal_sessions.change(session.id_hash, lambda one: one.seen(now))
+            if session.over(now):  # signed out in another tab in this very moment
+                raise NotSignedIn(said("Sign in with your Microsoft 365 account."))
         return session
 
     async def any_session(self, req: func.HttpRequest) -> PortalSession | None:

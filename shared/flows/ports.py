@@ -282,9 +282,7 @@ class Plans:
 
 class PortalSessionIndex(Protocol):
     async def insert(self, session: PortalSession) -> None: ...
-    async def change(
-        self, id_hash: str, change: Callable[[PortalSession], PortalSession]
-    ) -> PortalSession:
+    async def change(self, id_hash: str, change: Callable[[PortalSession], PortalSession]) -> PortalSession:
         """The session after `change`, which is made of what is stored now. Raise NotFound."""
         ...
 

@@ -117,7 +117,7 @@ async def finish_sign_in(
         hashed(session_id), tenant=person.tenant, object_id=person.object_id, roles=person.roles, now=now
     )
     await _welcomed(person, given, now)
-    await given.sessions.put(session)
+    await given.sessions.insert(session)
     return SignedIn(person, session, session_id, begun.to)
 
 
@@ -128,7 +128,7 @@ async def end_session(
     if session.over(now):
         return
     await audit.write(AuditEntry(now, session.object_id, "signed out", "portal", {}))
-    await sessions.put(session.ended(now))
+    await sessions.change(session.id_hash, lambda one: one.ended(now))
 
 
 async def _welcomed(person: Person, given: SigningIn, now: datetime) -> None:

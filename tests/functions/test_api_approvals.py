@@ -146,7 +146,7 @@ async def in_session(hospital: Hospital, proof: EpicProof | None, **headers: str
     browser = hospital.browser(PRIYA)
     sessions = hospital.stamp.portal_sessions
     [id_hash] = [key[0] for key in sessions.table.rows]
-    await sessions.put(replace(await sessions.find(id_hash), proof=proof))
+    await sessions.change(id_hash, lambda one: replace(one, proof=proof))
     cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     return await hospital.app.ask(
         "POST",

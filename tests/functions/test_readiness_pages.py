@@ -10,15 +10,10 @@ from tests.fakes.hospital import AVERY, HOME, PRIYA, SCHEDULING, TENANT, Hospita
 
 async def cookie_of(hospital: Hospital, who: Person) -> dict[str, str]:
     """A session as a sign-in leaves it."""
-    await hospital.services.portal_sessions.put(
-        new_session(
-            hashed("a-session"),
-            tenant=TENANT,
-            object_id=who.object_id,
-            roles=who.roles,
-            now=hospital.clock(),
-        )
+    session = new_session(
+        hashed("a-session"), tenant=TENANT, object_id=who.object_id, roles=who.roles, now=hospital.clock()
     )
+    hospital.stamp.portal_sessions.table.put(session, session.id_hash)
     return {"Cookie": f"{host_name(SESSION, HOME)}=a-session"}
 
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import azure.functions as func
 import pytest
 
+from functions.web.cookies import host_cookie
 from functions.web.portal import same_site
 from shared.domain.audit import AuditEntry
 from shared.domain.environment import Environment
@@ -136,6 +137,19 @@ class TestTheWayIn:
 
         assert answer.status_code == 503
         assert "Try again in a few minutes" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("base", "cookie"),
+    [
+        ("http://127.0.0.1:7071", "session=v; Path=/; Max-Age=9; HttpOnly; SameSite=Lax"),
+        ("https://a.example", "__Host-session=v; Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure"),
+        ("http://a.example", "__Host-session=v; Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure"),
+    ],
+    ids=["a local run", "https", "plain http elsewhere, where no browser takes it"],
+)
+def test_only_a_local_run_does_without_a_secure_cookie(base: str, cookie: str) -> None:
+    assert host_cookie("session", "v", lives=9, public_base_url=base) == cookie
 
 
 class TestHostileReturns:
@@ -484,7 +498,7 @@ class TestTheWayOut:
         for _ in range(10):
             await browser.get("/welcome")
 
-        assert hospital.calls["portal_sessions.put"] == 0
+        assert hospital.calls["portal_sessions.change"] == 0
 
 
 class TestTheApiTakesTheSameSession:

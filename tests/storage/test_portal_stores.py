@@ -4,13 +4,21 @@ import asyncio
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
 
 from shared.domain.environment import EnvironmentId
 from shared.domain.errors import AlreadyThere, NotFound
-from shared.domain.portal_session import Colleague, EpicProof, HeldForm, SignInBegun, new_session
+from shared.domain.portal_session import (
+    Colleague,
+    EpicProof,
+    HeldForm,
+    PortalSession,
+    SignInBegun,
+    new_session,
+)
 from shared.domain.tenant import Person, Role, TenantId
 from shared.storage.stamp import Stamp
 from tests.storage.made_up import NOW
@@ -25,6 +33,10 @@ def avery(tenant: TenantId, *roles: Role) -> Person:
     return Person(tenant, AVERY.object_id, AVERY.name, AVERY.address, frozenset(roles))
 
 
+def replaced_by(wanted: PortalSession, _stored: PortalSession) -> PortalSession:
+    return wanted
+
+
 class TestPortalSessions:
     async def test_a_session_is_read_back_whole_through_its_life(
         self, stamp: Stores, tenant: TenantId, environment: EnvironmentId
@@ -37,14 +49,34 @@ class TestPortalSessions:
             now=NOW,
         )
         proven = begun.proven(EpicProof(environment, "c-1", NOW)).seen(NOW + timedelta(minutes=6))
-        for session in (begun, proven, proven.ended(NOW + timedelta(minutes=7))):
-            await stamp.portal_sessions.put(session)
+        await stamp.portal_sessions.insert(begun)
+        assert await stamp.portal_sessions.find(begun.id_hash) == begun
 
+        for session in (proven, proven.ended(NOW + timedelta(minutes=7))):
+            assert await stamp.portal_sessions.change(begun.id_hash, partial(replaced_by, session)) == session
             assert await stamp.portal_sessions.find(begun.id_hash) == session
+        with pytest.raises(AlreadyThere):
+            await stamp.portal_sessions.insert(begun)
+
+    async def test_clicks_at_the_moment_of_signing_out_bring_nothing_back(
+        self, stamp: Stores, tenant: TenantId
+    ) -> None:
+        sessions, later = stamp.portal_sessions, NOW + timedelta(minutes=10)
+        begun = new_session(uuid4().hex, tenant=tenant, object_id="o", roles=frozenset(), now=NOW)
+        await sessions.insert(begun)
+        changes = [lambda one: one.seen(later)] * 6 + [lambda one: one.ended(later)]
+
+        await asyncio.gather(*(sessions.change(begun.id_hash, change) for change in changes))
+
+        left = await sessions.find(begun.id_hash)
+        assert left.over(later)
+        assert left.seen_at == later
 
     async def test_an_unknown_session_is_not_found(self, stamp: Stores) -> None:
         with pytest.raises(NotFound):
             await stamp.portal_sessions.find(uuid4().hex)
+        with pytest.raises(NotFound):
+            await stamp.portal_sessions.change(uuid4().hex, lambda one: one)
 
 
 class TestPeople:
@@ -192,7 +224,7 @@ async def test_names_and_addresses_of_staff_rest_under_their_tenant_only(
         roles=person.roles,
         now=NOW,
     )
-    await in_azure.portal_sessions.put(session)
+    await in_azure.portal_sessions.insert(session)
 
     rows = [row for row in await raw_rows(azurite) if address in row]
 
