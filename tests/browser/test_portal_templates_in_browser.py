@@ -12,6 +12,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from functions.static_files import FILES
 from functions.web.pages import page as made
 from tests.web.portal_parts import PORTAL_PAGES
+from tests.web.sign_in_parts import SIGN_IN_PAGES
+
+ALL_PAGES = {**PORTAL_PAGES, **SIGN_IN_PAGES}
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -30,8 +33,8 @@ class Pages(BaseHTTPRequestHandler):
         static = FILES.get(path.removeprefix("static/"))
         if static is not None:
             self._send(200, {"Content-Type": f"{static.mimetype}; charset=utf-8"}, static.plain)
-        elif path in PORTAL_PAGES:
-            template, facts = PORTAL_PAGES[path]
+        elif path in ALL_PAGES:
+            template, facts = ALL_PAGES[path]
             answer = made(template, language="en", **facts)
             self._send(200, {"Content-Type": "text/html; charset=utf-8", **answer.headers}, answer.get_body())
         else:
@@ -95,7 +98,7 @@ def test_no_state_has_a_fault_a_sideways_scroll_or_a_target_too_small(
     )
     page = context.new_page()
     faults: list[tuple[str, Any]] = []
-    for name in PORTAL_PAGES:
+    for name in ALL_PAGES:
         open_state(page, site, name)
         page.add_script_tag(content=axe_script)
         found = page.evaluate("axe.run(document)")["violations"]

@@ -10,8 +10,10 @@ from functions.static_files import FILES
 from functions.web.forms import Form
 from functions.web.pages import LANGUAGES
 from tests.web.portal_parts import PORTAL_PAGES, TEST, html_of, listing, section
+from tests.web.sign_in_parts import SIGN_IN_PAGES
 
 TEMPLATES = Path(__file__).parents[2] / "functions" / "web" / "templates"
+ALL_PAGES = {**PORTAL_PAGES, **SIGN_IN_PAGES}
 SOURCES = sorted(TEMPLATES.glob("*.html"))
 SCRIPTS = sorted((TEMPLATES.parent / "static").glob("*.js"))
 
@@ -49,11 +51,11 @@ def test_one_style_sheet_is_small_enough_for_a_phone() -> None:
     assert (TEMPLATES.parent / "static" / "app.css").stat().st_size < 30_000
 
 
-@pytest.mark.parametrize("name", PORTAL_PAGES)
+@pytest.mark.parametrize("name", ALL_PAGES)
 @pytest.mark.parametrize("language", [language.code for language in LANGUAGES])
 class TestEveryPortalPage:
     def test_has_one_heading_and_unique_ids(self, name: str, language: str) -> None:
-        template, facts = PORTAL_PAGES[name]
+        template, facts = ALL_PAGES[name]
 
         html = html_of(template, language, **facts)
 
@@ -62,7 +64,7 @@ class TestEveryPortalPage:
         assert sorted(ids) == sorted(set(ids))
 
     def test_explains_every_field_with_something_on_the_page(self, name: str, language: str) -> None:
-        template, facts = PORTAL_PAGES[name]
+        template, facts = ALL_PAGES[name]
 
         html = html_of(template, language, **facts)
 
@@ -74,7 +76,7 @@ class TestEveryPortalPage:
         assert set(re.findall(r'href="#([^"]+)"', html)) <= ids
 
     def test_weighs_less_than_30_kilobytes_over_the_wire(self, name: str, language: str) -> None:
-        template, facts = PORTAL_PAGES[name]
+        template, facts = ALL_PAGES[name]
 
         html = html_of(template, language, **facts)
 
