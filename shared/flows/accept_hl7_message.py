@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.domain.certificates import accepted
 from shared.domain.environment import LiveEnvironment
 from shared.domain.inbound import SealedMessage
 from shared.flows.ports import Queues, Seals
@@ -38,7 +39,8 @@ async def accept_hl7_message(
     `named` is the environment that MSH-5 or MSH-6 may name; a message that names another is refused.
     Raises BadSignature (401) before anything of the message is read, and NotHl7 (400).
     """
-    verify(posted.signature, posted.signed, [one.pem for one in environment.connection.certificates])
+    trusted = accepted(environment.connection.certificates, now=now)
+    verify(posted.signature, posted.signed, [one.pem for one in trusted])
     try:
         header = read_header(posted.body, charset=posted.charset)
     except UnusableHeader as problem:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.appointment import Appointment
+from shared.domain.attested import spoken_to
 from shared.domain.due import Due
 from shared.domain.environment import LiveEnvironment
 from shared.domain.errors import MayHaveHappened, NotFound, OutOfStep, TryAgain, TurnedDown
@@ -169,7 +170,7 @@ async def _body(notification: Notification, appointment: Appointment, *, given: 
     department = operation.departments.get(appointment.department)
     return given.wording.compose(
         notification.kind,
-        language=appointment.language,
+        language=spoken_to(operation.texts, appointment.language),
         organization=operation.organization,
         phone=(department.phone if department else "") or operation.phone,
         starts_at=appointment.starts_at,

@@ -80,6 +80,8 @@ def check_certificate(pem_or_der: bytes, *, now: datetime) -> Certificate:
         subject=certificate.subject.rfc4514_string(),
         valid_from=certificate.not_valid_before_utc,
         valid_until=certificate.not_valid_after_utc,
+        issuer=certificate.issuer.rfc4514_string(),
+        serial=f"{certificate.serial_number:X}",
     )
 
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.notification import NotificationKind
+from shared.domain.text_length import is_gsm7, segments
 from shared.flows.ports import Wording
-from shared.wording import PatientTexts, is_gsm7, segments
+from shared.wording import PatientTexts
 
 STARTS = datetime(2026, 9, 30, 20, 30, tzinfo=UTC)
 LINK = "https://visit.lamna.example/v/3fJ0aP2m_wQ-3fJ0aP"
