@@ -9,6 +9,7 @@ from functions.web.door import door
 from functions.web.pages import language_of, page
 from functions.web.replies import see_other
 from functions.work import preparing
+from shared.domain.attested import spoken_to
 from shared.domain.errors import NotAllowed, NotFound
 from shared.domain.join_link import PageState
 from shared.domain.participant import Presence
@@ -45,7 +46,7 @@ def patient_pages(services: Services) -> func.Blueprint:
     @door(link_holder, worded=_worded)
     async def press(req: func.HttpRequest, seen: Link) -> func.HttpResponse:
         """Join: the meeting is made when it is missing, and the next page leads there."""
-        token, language = req.route_params["token"], language_of(req, _language(seen))
+        token, language = req.route_params["token"], _spoken(req, seen)
         try:
             await join(seen, preparing=preparing(services, seen.environment), now=services.now())
         except NotAllowed:
@@ -63,8 +64,9 @@ def patient_pages(services: Services) -> func.Blueprint:
         visit = seen.visit.value if seen.visit else None
         return page(
             "waiting.html",
-            language=language_of(req, _language(seen)),
+            language=_spoken(req, seen),
             organization=seen.environment.operation.organization,
+            offered=seen.environment.operation.texts.languages,
             phone=_phone(seen),
             presence=presence.value,
             meeting_url=visit.meeting.guest_url if visit and visit.meeting else None,
@@ -82,9 +84,10 @@ def _join_page(req: func.HttpRequest, seen: Link, now: datetime) -> func.HttpRes
     token = req.route_params["token"]
     return page(
         "join.html",
-        language=language_of(req, _language(seen)),
+        language=_spoken(req, seen),
         state=seen.state.value,
         organization=seen.environment.operation.organization,
+        offered=seen.environment.operation.texts.languages,
         phone=_phone(seen),
         starts_at=appointment.starts_at,
         ends_at=appointment.ends_at,
@@ -103,8 +106,10 @@ def _phone(seen: Link) -> str:
     return (department.phone if department else "") or operation.phone
 
 
-def _language(seen: Link) -> str:
-    return seen.appointment.language or "en"
+def _spoken(req: func.HttpRequest, seen: Link) -> str:
+    """The language that was asked for, or the patient's, when it is on here; English otherwise."""
+    texts = seen.environment.operation.texts
+    return spoken_to(texts, language_of(req, seen.appointment.language or "en"))
 
 
 def _worded(

@@ -38,6 +38,14 @@ def spoken_date(moment: datetime, zone: str, language: str) -> str:
     return _plain(format_datetime(moment, _DATE_PATTERNS[locale], tzinfo=ZoneInfo(zone), locale=locale))
 
 
+def spoken_full_date(moment: datetime, zone: str, language: str) -> str:
+    """The day with its year, for what is kept for long: `November 24, 2026`."""
+    from babel.dates import format_date  # noqa: PLC0415 - as in spoken_date
+
+    day = moment.astimezone(ZoneInfo(zone)).date()
+    return _plain(format_date(day, "long", locale=_locale(zone, language)))
+
+
 def spoken_clock(moment: datetime, zone: str, language: str) -> str:
     """The clock alone: `2:30 PM`."""
     from babel.dates import format_time  # noqa: PLC0415 - as in spoken_date

@@ -17,6 +17,7 @@ from shared.domain.words import Said
 from shared.spoken_times import (
     spoken_clock,
     spoken_date,
+    spoken_full_date,
     spoken_language,
     spoken_tile,
     spoken_time,
@@ -49,6 +50,7 @@ class Language:
 
 
 LANGUAGES = (Language("en", "English"), Language("es", "Español"), Language("zh-Hant-TW", "中文"))
+_CODES = frozenset(one.code for one in LANGUAGES)
 
 # What a page can do without. A fact that is missing from both this and the call is an error, never a gap.
 _OPTIONAL: Mapping[str, object] = {
@@ -67,6 +69,7 @@ _OPTIONAL: Mapping[str, object] = {
     "go": False,
     "mix_up": None,
     "now": None,
+    "offered": None,  # the codes of the languages to choose from; None is all
     # What every page of the portal may say.
     "nav": "",
     "visitor": None,
@@ -184,9 +187,10 @@ def _words(language: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         "_": partial(_translated, language),
         "say": partial(_said_again, language),
         "language": language,
-        "languages": LANGUAGES,
+        "languages": [one for one in LANGUAGES if one.code in (facts["offered"] or _CODES)],
         "asset": asset,
         "date_of": in_zone(spoken_date),
+        "full_date_of": in_zone(spoken_full_date),
         "clock_of": in_zone(spoken_clock),
         "zone_of": in_zone(spoken_zone),
         "tile_of": in_zone(spoken_tile),

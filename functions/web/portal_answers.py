@@ -27,9 +27,13 @@ class TenantOut(Model):
 
 class CertificateOut(Model):
     subject: str
+    issuer: str
+    serial: str
     fingerprint: str
     valid_from: datetime
     valid_until: datetime
+    replaced: bool
+    retires_at: datetime | None
 
 
 class WriteBackOut(Model):
@@ -210,9 +214,13 @@ def _connection(one: Connection) -> ConnectionOut:
 def _certificate(one: Certificate) -> CertificateOut:
     return CertificateOut(
         subject=one.subject,
+        issuer=one.issuer,
+        serial=one.serial,
         fingerprint=one.fingerprint,
         valid_from=one.valid_from,
         valid_until=one.valid_until,
+        replaced=one.replaced,
+        retires_at=one.retires_at,
     )
 
 

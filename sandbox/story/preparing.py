@@ -130,6 +130,7 @@ async def operation(outside: Outside, zone: str, *, only_numbers: list[str] | No
             "on": True,
             "sender": "+18335550142",
             "consents": ["texts-2026-1", "agreed-2026-1"],
+            "languages": ["en", "es", "zh-Hant-TW"],
             "reminders_minutes": [15],
             "only_numbers": patients if only_numbers is None else only_numbers,
         },

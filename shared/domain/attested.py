@@ -11,11 +11,20 @@ REVIEWED_FIRST = ("es", "zh-Hant-TW")
 
 
 def given_in(environments: Iterable[Environment]) -> dict[str, Attestation]:
-    """What the organization has confirmed, by name: the first stamp that any of its environments keeps."""
+    """What the organization has confirmed, by name: the first stamp that any of its environments keeps.
+
+    For a consent of before stamps were kept, whoever saved the environment last stands for it.
+    """
     found: dict[str, Attestation] = {}
     for environment in environments:
         texts = environment.operation.texts
-        for one in texts.attested:
+        stamped = {one.what for one in texts.attested}
+        unstamped = (
+            Attestation(version, environment.changed_by, environment.changed_at)
+            for version in texts.consents
+            if version not in stamped
+        )
+        for one in (*texts.attested, *unstamped):
             if one.what not in found or one.at < found[one.what].at:
                 found[one.what] = one
     return found

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from shared.domain.attested import REVIEWED_FIRST
 from shared.domain.environment import Connection, EpicClient, Operation, Texts
 from shared.domain.errors import Refused
 from shared.domain.words import Said, said
@@ -159,20 +160,30 @@ def _problems_of_departments(operation: Operation) -> dict[str, str]:
 
 
 def _problems_of_texts(texts: Texts) -> dict[str, str]:
+    problems = _problems_of_reminders(texts.reminders)
+    if "en" not in texts.languages or not set(texts.languages) <= {"en", *REVIEWED_FIRST}:
+        problems["operation.texts.languages"] = said("Choose en, and es or zh-Hant-TW once they are reviewed")
+    if any(not _E164.fullmatch(number) for number in texts.only_numbers):
+        problems["operation.texts.only_numbers"] = said("Enter numbers like +12065550142")
+    return problems | (_problems_of_texting(texts) if texts.on else {})
+
+
+def _problems_of_reminders(reminders: tuple[timedelta, ...]) -> dict[str, str]:
     problems: dict[str, str] = {}
-    for before in texts.reminders:
+    for before in reminders:
         if not _LATEST_REMINDER <= before <= _EARLIEST_REMINDER:
             problems["operation.texts.reminders"] = said(
                 "Reminder must be between 15 minutes and 14 days before the visit"
             )
-    if len(texts.reminders) > 3:
+    if len(reminders) > 3:
         problems["operation.texts.reminders"] = said("Choose three reminders or fewer")
-    if len(set(texts.reminders)) != len(texts.reminders):
+    if len(set(reminders)) != len(reminders):
         problems["operation.texts.reminders"] = said("You already have a reminder at that time")
-    if any(not _E164.fullmatch(number) for number in texts.only_numbers):
-        problems["operation.texts.only_numbers"] = said("Enter numbers like +12065550142")
-    if not texts.on:
-        return problems
+    return problems
+
+
+def _problems_of_texting(texts: Texts) -> dict[str, str]:
+    problems: dict[str, str] = {}
     if set(texts.consents) != set(CONSENTS):
         problems["operation.texts.consents"] = said("Select both boxes to turn on text messages")
     if not _E164.fullmatch(texts.sender):

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from shared.domain.environment import Certificate
 from shared.domain.errors import DomainError, Refused
+from shared.domain.words import Said, said
 from shared.hl7v2.signed_data import SignedData, read_signed_data
 
 # A signature with the signer's chain in it is some 8 kB.
@@ -64,12 +65,15 @@ def check_certificate(pem_or_der: bytes, *, now: datetime) -> Certificate:
     """The uploaded certificate, or raise Refused with what to do about the file."""
     content = pem_or_der.strip()
     if not content:
-        raise _refused("Select a certificate file")
+        raise _refused(said("Select a certificate file"))
     if len(content) > _LARGEST_FILE:
-        raise _refused("The file must be smaller than 16 kB")
+        raise _refused(said("The file must be smaller than 16 kB"))
     if _holds_private_key(content):
         raise _refused(
-            "This file contains a private key. Do not upload private keys. Delete this file and create a new key."
+            said(
+                "This file contains a private key. Do not upload private keys. "
+                "Delete this file and create a new key."
+            )
         )
     certificate = _certificate_in(content)
     _must_be_in_date(certificate, now)
@@ -114,7 +118,7 @@ def _key_of(pem: str) -> PublicKey | None:
 
 # --- the certificate file ------------------------------------------------------------------------------------
 
-_NOT_A_CERTIFICATE = (
+_NOT_A_CERTIFICATE = said(
     "The file must be a Base64 encoded certificate (.cer). Export it again and choose Base-64 encoded X.509."
 )
 _BEGIN_PRIVATE = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
@@ -136,15 +140,19 @@ def _certificate_in(content: bytes) -> x509.Certificate:
     except ValueError as problem:
         raise _refused(_NOT_A_CERTIFICATE) from problem
     if len(found) != 1:
-        raise _refused("The file holds more than one certificate. Upload only the one that Epic signs with.")
+        raise _refused(
+            said("The file holds more than one certificate. Upload only the one that Epic signs with.")
+        )
     return found[0]
 
 
 def _must_be_in_date(certificate: x509.Certificate, now: datetime) -> None:
     if now > certificate.not_valid_after_utc:
-        raise _refused(f"This certificate expired on {_spoken(certificate.not_valid_after_utc)}")
+        ended = _spoken(certificate.not_valid_after_utc)
+        raise _refused(said("This certificate expired on %(date)s", date=ended))
     if now < certificate.not_valid_before_utc:
-        raise _refused(f"This certificate is not valid until {_spoken(certificate.not_valid_before_utc)}")
+        begins = _spoken(certificate.not_valid_before_utc)
+        raise _refused(said("This certificate is not valid until %(date)s", date=begins))
 
 
 def _must_be_strong(certificate: x509.Certificate) -> None:
@@ -161,11 +169,11 @@ def _must_be_strong(certificate: x509.Certificate) -> None:
     ):
         return
     if isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)):
-        raise _refused("The key is too short. Use RSA 2048 bits or more.")
-    raise _refused("Keys of this kind are not supported. Use RSA 2048 bits or more.")
+        raise _refused(said("The key is too short. Use RSA 2048 bits or more."))
+    raise _refused(said("Keys of this kind are not supported. Use RSA 2048 bits or more."))
 
 
-def _refused(problem: str) -> Refused:
+def _refused(problem: Said) -> Refused:
     return Refused({"certificate": problem})
 
 

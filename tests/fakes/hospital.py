@@ -24,9 +24,11 @@ from functions.api_configuration import api_configuration
 from functions.api_document import with_api_document
 from functions.api_readiness import api_readiness
 from functions.api_records import api_records
+from functions.api_texts import api_texts
 from functions.appointment_messages import appointment_messages
 from functions.approval_pages import approval_pages
 from functions.call_events import call_events
+from functions.certificate_pages import certificate_pages
 from functions.environment_pages import environment_pages
 from functions.health import health
 from functions.history_pages import history_pages
@@ -44,6 +46,7 @@ from functions.record_pages import record_pages
 from functions.record_setting_pages import record_setting_pages
 from functions.removal_pages import removal_pages
 from functions.sign_in import sign_in
+from functions.sms_pages import sms_pages
 from functions.static_files import static_files
 from functions.ticks import ticks
 from functions.visit_launch import visit_launch
@@ -154,7 +157,13 @@ def operation(*, texts: Texts | None = None, meetings: Meetings | None = None) -
         organization="Lamna Healthcare",
         phone="+12065550100",
         feed=Feed(zone="America/New_York", external_id_type="WPR"),
-        texts=texts or Texts(on=True, sender="+12065550111", consents=("texts-2026-1", "agreed-2026-1")),
+        texts=texts
+        or Texts(
+            on=True,
+            sender="+12065550111",
+            consents=("texts-2026-1", "agreed-2026-1"),
+            languages=("en", "es", "zh-Hant-TW"),
+        ),
         meetings=meetings
         or Meetings(scheduling_accounts=(SCHEDULING,), providers={"P77": CARTER, "P88": REYES}),
     )
@@ -243,6 +252,9 @@ class App:
             organization_pages(services),
             environment_pages(services),
             removal_pages(services),
+            sms_pages(services),
+            certificate_pages(services),
+            api_texts(services),
             static_files(),
         )
         for blueprint in with_api_document(self.blueprints, services):

@@ -99,6 +99,14 @@ HTTP = {
     "organization_remove": "administrator",
     "organization_section_page": "administrator",
     "organization_section_save": "administrator",
+    "sms_page": "administrator",
+    "sms_save": "administrator",
+    "sms_environment_page": "administrator",
+    "sms_environment_save": "administrator",
+    "certificate_page": "administrator",
+    "certificate_act": "administrator",
+    "api_inspect_certificate": "caller",
+    "api_preview_texts": "caller",
     "static_file": "anyone",
 }
 
