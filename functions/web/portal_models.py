@@ -129,6 +129,10 @@ ClockTime = Annotated[
 ]
 
 
+# Up to two years: the rules name their own, shorter limits; this one keeps a number from being no time at all.
+Minutes = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
 class TextsIn(Model):
     on: bool = False
     sender: str = ""
@@ -136,7 +140,7 @@ class TextsIn(Model):
     booked: bool = True
     changed: bool = True
     cancelled: bool = True
-    reminders_minutes: list[int] = Field(default=[1440, 60])
+    reminders_minutes: list[Minutes] = Field(default=[1440, 60])
     quiet_from: ClockTime = time(21, 0)
     quiet_until: ClockTime = time(8, 0)
     backload: bool = False
@@ -183,8 +187,8 @@ class TextsIn(Model):
 class MeetingsIn(Model):
     scheduling_accounts: list[str] = []
     providers: dict[str, str] = {}
-    opens_before_minutes: int = 30
-    closes_after_minutes: int = 60
+    opens_before_minutes: Minutes = 30
+    closes_after_minutes: Minutes = 60
     connected_when_waiting: bool = True
     linger_minutes: int = Field(default=15, ge=0, le=1440)
     guests_may_chat: bool = True
