@@ -10,6 +10,7 @@ from functions.api_records import api_records
 from functions.api_texts import api_texts
 from functions.appointment_messages import appointment_messages
 from functions.approval_pages import approval_pages
+from functions.audit_pages import api_audit_log, audit_pages
 from functions.call_events import call_events
 from functions.certificate_pages import certificate_pages
 from functions.environment_pages import environment_pages
@@ -19,6 +20,7 @@ from functions.hl7_intake import hl7_intake
 from functions.home_page import home_page
 from functions.notifications import notifications
 from functions.organization_pages import organization_pages
+from functions.onboarding_pages import onboarding_pages
 from functions.patient_pages import patient_pages
 from functions.poison_messages import poison_messages
 from functions.portal_api import portal_api
@@ -75,6 +77,9 @@ blueprints = (
     sms_pages(services),
     certificate_pages(services),
     api_texts(services),
+    audit_pages(services),
+    api_audit_log(services),
+    onboarding_pages(services),
     static_files(),
 )
 for blueprint in with_api_document(blueprints, services):

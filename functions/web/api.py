@@ -12,8 +12,9 @@ from functions.web.callers import Caller, Callers
 from functions.web.configuring import configuring
 from functions.web.door import NotJson, TooLarge, door
 from functions.web.portal_models import Model, read, read_fields
+from functions.web.refused_attempts import note_refusal
 from functions.web.replies import answer_reply
-from shared.domain.errors import NotFound
+from shared.domain.errors import NotAllowed, NotFound
 from shared.domain.tenant import Person
 from shared.flows.configuring import Configuring
 from shared.wiring import Services
@@ -128,7 +129,11 @@ class Api:
 
             async def handle(req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
                 body = _body(req, takes) if takes is not None else None
-                answer = await handler(Call(self.services, caller, req, body))
+                try:
+                    answer = await handler(Call(self.services, caller, req, body))
+                except NotAllowed as refusal:
+                    await note_refusal(self.services, req, caller.person, refusal)
+                    raise
                 value, headers = answer if isinstance(answer, tuple) else (answer, {})
                 return answer_reply(value.model_dump_json(), described.status, headers=headers)
 

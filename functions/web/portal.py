@@ -14,6 +14,7 @@ from functions.web.callers import Callers, Forged
 from functions.web.configuring import configuring
 from functions.web.forms import Form, packed, read_form, unpacked
 from functions.web.pages import language_of, page
+from functions.web.refused_attempts import note_refusal
 from functions.web.replies import see_other
 from shared.domain.errors import (
     DomainError,
@@ -185,6 +186,8 @@ class Portal:
         if isinstance(refusal, Misdirected):
             return self.page(req, None, "other_stamp.html", status=status, home=refusal.home, nav="sign-in")
         visitor = await self._visitor(req, refusal)
+        if visitor:
+            await note_refusal(self.services, req, visitor.person, refusal)
         if isinstance(refusal, NotAllowed) and visitor and not isinstance(refusal, Forged):
             return self.page(
                 req,

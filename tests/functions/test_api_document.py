@@ -100,6 +100,9 @@ class Asking:
         self.loop.run(self.hospital.feed(text("S12")))
         self.loop.run(self.hospital.work_off())
 
+    async def _answer(self, name: str, req: func.HttpRequest) -> Any:
+        return await self.hospital.app.functions[name](req)
+
     def ask(self, case: Any, who: Person | None, known: bool) -> None:
         """Ask, and hold the answer to the document. `known` asks about what is there."""
         if known:
@@ -107,7 +110,7 @@ class Asking:
             case.path_parameters.update({k: v for k, v in there.items() if k in case.path_parameters})
         given = case.as_transport_kwargs(base_url=HOME)
         given.pop("cookies", None)
-        sent = requests.Request(**given).prepare()
+        sent: Any = requests.Request(**given).prepare()
         headers = {name: value for name, value in sent.headers.items() if name.lower() != "authorization"}
         if who is not None:
             headers["Authorization"] = f"Bearer {who.object_id}"
@@ -121,7 +124,7 @@ class Asking:
             body=body or b"",
         )
         name = f"api_{case.operation.definition.raw['operationId']}"
-        answer = self.loop.run(self.hospital.app.functions[name](req))
+        answer: func.HttpResponse = self.loop.run(self._answer(name, req))
         told = {"content-type": str(answer.mimetype), **answer.headers}
         case.validate_response(
             schemathesis.Response(

@@ -1,6 +1,7 @@
 """The portal's API: what each role may do, and that nothing is overwritten, lost or shown to the wrong people."""
 
 import json
+from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -123,7 +124,16 @@ class TestWhoMayEnter:
         ]
 
         assert {answer.status_code for answer in answers} == {403}
-        assert hospital.writes() == before
+        # Nothing is written but the refusals themselves, each once, by the way that was tried.
+        assert hospital.writes() - before == Counter({"audit_log.write": 4})
+        entries = await hospital.services.audit_log(TENANT).entries(hospital.clock())
+        assert {(one.who, one.did) for one in entries} == {(who.object_id, "was refused")}
+        assert [(one.to, one.facts["attempt"]) for one in entries] == [
+            ("portal", "POST /api/v1/tenant"),
+            ("portal", "POST /api/v1/environments"),
+            (f"environment/{ENVIRONMENT}", "PUT /api/v1/environments/{environment}/connection"),
+            (f"environment/{ENVIRONMENT}", "PUT /api/v1/environments/{environment}/operation"),
+        ]
 
     @pytest.mark.parametrize(("who", "status"), [(AVERY, 200), (JORDAN, 200), (RILEY, 403), (DANA, 403)])
     async def test_the_audit_chain_is_for_administrators_and_auditors(self, who: Person, status: int) -> None:
