@@ -10,7 +10,7 @@ import azure.functions as func
 
 from functions.web import audit_models as models
 from functions.web.api import Api, Call
-from functions.web.audit_words import ACTIONS, action, as_csv, changes, other_facts, result
+from functions.web.audit_words import ACTIONS, action, as_csv, changes, other_facts, result, utc
 from functions.web.door import door
 from functions.web.portal import Portal, Visitor
 from shared.domain.audit import Linked, fault_within
@@ -80,6 +80,7 @@ def audit_pages(services: Services) -> func.Blueprint:
             actions=ACTIONS,
             action=action,
             result=result,
+            utc=utc,
             environment_of=environment_of,
             older=f"/audit?{urlencode({**given, 'before': shown.older})}" if shown.older else "",
             is_first=not req.params.get("before"),
@@ -110,6 +111,7 @@ def audit_pages(services: Services) -> func.Blueprint:
             environments=await environments(visitor),
             action=action,
             result=result,
+            utc=utc,
             environment_of=environment_of,
             changes=changes(entry.entry),
             facts=other_facts(entry.entry),

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Literal
 
 from shared.domain.audit import AuditEntry, Linked
@@ -70,6 +70,11 @@ class Change:
     label: str
     before: str
     after: str
+
+
+def utc(moment: datetime) -> str:
+    """A moment as the log shows it, to the second and the same in every language."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def action(did: str) -> str:

@@ -11,10 +11,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from functions.static_files import FILES
 from functions.web.pages import page as made
+from tests.web.audit_parts import AUDIT_PAGES
 from tests.web.portal_parts import PORTAL_PAGES
 from tests.web.sign_in_parts import SIGN_IN_PAGES
 
-ALL_PAGES = {**PORTAL_PAGES, **SIGN_IN_PAGES}
+ALL_PAGES = {**PORTAL_PAGES, **SIGN_IN_PAGES, **AUDIT_PAGES}
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 

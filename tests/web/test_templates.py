@@ -9,11 +9,12 @@ import pytest
 from functions.static_files import FILES
 from functions.web.forms import Form
 from functions.web.pages import LANGUAGES
+from tests.web.audit_parts import AUDIT_PAGES
 from tests.web.portal_parts import PORTAL_PAGES, TEST, html_of, listing, section
 from tests.web.sign_in_parts import SIGN_IN_PAGES
 
 TEMPLATES = Path(__file__).parents[2] / "functions" / "web" / "templates"
-ALL_PAGES = {**PORTAL_PAGES, **SIGN_IN_PAGES}
+ALL_PAGES = {**PORTAL_PAGES, **SIGN_IN_PAGES, **AUDIT_PAGES}
 SOURCES = sorted(TEMPLATES.glob("*.html"))
 SCRIPTS = sorted((TEMPLATES.parent / "static").glob("*.js"))
 
