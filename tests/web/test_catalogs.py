@@ -11,7 +11,8 @@ from babel.messages.pofile import read_po
 
 from functions.web.catalogs import catalog, compile_catalog
 
-WEB = Path(__file__).parents[2] / "functions" / "web"
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "functions" / "web"
 FOLDERS = ("es", "zh_Hant_TW")
 
 
@@ -21,13 +22,20 @@ def placeholders(text: str) -> list[str]:
 
 @cache
 def sentences() -> frozenset[str]:
-    """Every sentence the templates say."""
+    """Every sentence that the templates say, and every one that a rule made for a person to read."""
     found = extract_from_dir(
         str(WEB / "templates"),
         method_map=[("**.html", "jinja2")],
         options_map={"**.html": {"encoding": "utf-8"}},
     )
-    return frozenset(str(message) for _, _, message, _, _ in found)
+    rules = (
+        one
+        for folder in ("functions", "shared")
+        for one in extract_from_dir(
+            str(ROOT / folder), method_map=[("**.py", "python")], keywords={"said": None}
+        )
+    )
+    return frozenset(str(message) for _, _, message, _, _ in (*found, *rules))
 
 
 @cache
@@ -38,6 +46,10 @@ def translations(folder: str) -> Catalog:
 
 def test_the_templates_are_read() -> None:
     assert "Join visit" in sentences()
+
+
+def test_the_rules_are_read() -> None:
+    assert "Enter the FHIR base URL" in sentences()
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
