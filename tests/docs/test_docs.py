@@ -1,5 +1,6 @@
 """What the documentation says exists: files that are linked to, settings, tables, queues, causes, codes and states."""
 
+import json
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -159,3 +160,39 @@ def test_the_readme_says_what_is_held_before_how_to_start() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert readme.index("## What patient data it holds") < readme.index("python3 dev.py run")
+
+
+def test_the_compliance_page_answers_every_standard_of_the_security_rule() -> None:
+    page = text_of("compliance.md")
+    standards = {
+        "164.308": [*(f"(a)({number})" for number in range(1, 9)), "(b)"],
+        "164.310": ["(a)", "(b), (c)", "(d)"],
+        "164.312": [
+            "(a)(1)",
+            "(a)(2)(i)",
+            "(a)(2)(ii)",
+            "(a)(2)(iii)",
+            "(a)(2)(iv)",
+            "(b)",
+            "(c)(1), (c)(2)",
+            "(d)",
+            "(e)",
+        ],
+        "164.314": ["164.314(a)"],
+        "164.316": ["164.316(a)", "164.316(b)"],
+    }
+
+    for section, wanted in standards.items():
+        part = re.search(rf"^## [^\n]*{re.escape(section)}.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+        assert part is not None, section
+        assert [one for one in wanted if f"\n| {one} " not in part[0]] == [], section
+
+
+def test_the_epic_page_names_every_record_and_address_that_is_registered() -> None:
+    page = text_of("epic.md")
+    records = json.loads((ROOT / "shared" / "integration_records.json").read_text(encoding="utf-8"))
+
+    kinds = [one["kind"].replace("-", " ") for one in records["records"]]
+    assert [kind for kind in kinds if kind not in page.lower()] == []
+    for address in ("/launch/callback", "/hl7v2/{environment}", "provider/.well-known/jwks.json"):
+        assert address in page
