@@ -36,8 +36,8 @@ from functions.history_pages import history_pages
 from functions.hl7_intake import hl7_intake
 from functions.home_page import home_page
 from functions.notifications import notifications
-from functions.organization_pages import organization_pages
 from functions.onboarding_pages import onboarding_pages
+from functions.organization_pages import organization_pages
 from functions.patient_pages import patient_pages
 from functions.poison_messages import poison_messages
 from functions.portal_api import portal_api
