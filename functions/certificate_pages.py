@@ -55,7 +55,8 @@ def certificate_pages(services: Services) -> func.Blueprint:
                 return await pages.use(visitor, form, found)
             inside = check_certificate(form.file(FIELD) or b"", now=services.now())
         except Refused as refused:
-            return pages.shown(req, visitor, found, problems=refused.problems)
+            problems = {name if name == FIELD else "": words for name, words in refused.problems.items()}
+            return pages.shown(req, visitor, found, problems=problems)
         except OutOfStep as changed:
             return pages.shown(
                 req,
