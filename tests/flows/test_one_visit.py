@@ -115,7 +115,7 @@ async def test_a_booked_confirmed_and_reminded_appointment_costs_at_most_thirty_
 
     # A process remembers the pin and the environment, a message that fits the queue is read from it alone, a
     # sign of life is written once a minute, and the ticks' looks at what is due are shared by all appointments.
-    remembered = ("stamp_pin.pinned", "environment_index.find", "environment_index.kept")
+    remembered: tuple[str, ...] = ("stamp_pin.pinned", "environment_index.find", "environment_index.kept")
     remembered += ("queues.accepted", "queues.finished", "signs.note")
     looks = sum(n for name, n in hospital.calls.items() if name in remembered or name.endswith("_due.due"))
     assert hospital.slots()[0] == "booked-1"

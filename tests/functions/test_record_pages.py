@@ -336,9 +336,7 @@ class TestKeys:
 class TestTheApi:
     BASE = f"/api/v1/environments/{ENVIRONMENT}"
 
-    async def asked(
-        self, hospital: Hospital, path: str, body: object = None
-    ) -> tuple[int, Any]:
+    async def asked(self, hospital: Hospital, path: str, body: object = None) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {AVERY.object_id}", "Content-Type": "application/json"}
         method = "GET" if body is None else "POST"
         sent = b"" if body is None else json.dumps(body).encode()
