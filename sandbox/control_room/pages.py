@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox.control_room.registering import NotAKeyAddress, register, registrations
 from sandbox.control_room.view import (
     Row,
     TroubleLine,
@@ -27,7 +28,7 @@ from sandbox.control_room.view import (
     write_back_lines,
 )
 from sandbox.epic.desk import Desk, LaunchRole, Posting, desk_of
-from sandbox.epic.hl7_signature import Signature
+from sandbox.epic.hl7_signature import CERTIFICATE_FILE, Signature
 from sandbox.epic.people import DEPARTMENTS
 from sandbox.epic.schedule import NotBooked
 from sandbox.epic.state import EpicState
@@ -51,7 +52,17 @@ _FILES = {
 }
 
 # What the page's script keeps fresh; each is a template of its own.
-_PARTS = ("connection", "schedule", "meetings", "messages", "write-backs", "mail", "phone", "trouble")
+_PARTS = (
+    "connection",
+    "schedule",
+    "meetings",
+    "messages",
+    "write-backs",
+    "registrations",
+    "mail",
+    "phone",
+    "trouble",
+)
 
 # What the page says after each form.
 _SAID = {
@@ -62,6 +73,7 @@ _SAID = {
     "send": "The message is on its way.",
     "release": "What was held back is on its way.",
     "teams": "Done in Teams.",
+    "register": "The connector is registered. Now ask for approval in the portal.",
     "trouble": "Trouble is made.",
     "clear": "Everything works again.",
 }
@@ -126,8 +138,10 @@ class ControlRoom:
             Route("/control-room/send", self._form("send", self._send), methods=["POST"]),
             Route("/control-room/release", self._form("release", self._release), methods=["POST"]),
             Route("/control-room/teams", self._form("teams", self._teams), methods=["POST"]),
+            Route("/control-room/register", self._form("register", self._register), methods=["POST"]),
             Route("/control-room/trouble", self._form("trouble", self._trouble), methods=["POST"]),
             Route("/control-room/trouble/clear", self._form("clear", self._clear), methods=["POST"]),
+            Route(f"/control-room/{CERTIFICATE_FILE}", self.certificate),
             Route("/control-room/{name}", self.file),
         ]
 
@@ -177,6 +191,11 @@ class ControlRoom:
             content = gzip.decompress(content)
         return Response(content, media_type=_FILES[name], headers=headers)
 
+    async def certificate(self, request: Request) -> Response:
+        """The public half of what signs Epic's messages, as the analyst hands it over; both instances use it."""
+        pem = self._epic.instances["test"].engine.certificate_pem
+        return Response(pem, media_type="application/x-pem-file", headers=HEADERS)
+
     def _form(
         self, done: str, act: Callable[[Form], Awaitable[None]]
     ) -> Callable[[Request], Awaitable[Response]]:
@@ -190,8 +209,9 @@ class ControlRoom:
                 form = {name: value for name, value in sent.items() if isinstance(value, str)}
             try:
                 await act(form)
-            except (CannotDo, NotBooked) as refusal:
-                return self._page(error=str(refusal), status=400, form=form if done == "book" else None)
+            except (CannotDo, NotBooked, NotAKeyAddress) as refusal:
+                typed = form if done in ("book", "register") else None
+                return self._page(error=str(refusal), status=400, form=typed)
             return RedirectResponse(f"/?{urlencode({'done': done})}", status_code=303, headers=HEADERS)
 
         return handler
@@ -273,6 +293,9 @@ class ControlRoom:
             asked["match"] = form["match"]
         self._neighbours.make_trouble(asked)
 
+    async def _register(self, form: Form) -> None:
+        register(self._epic, instance=form.get("instance", ""), key_address=form.get("key_address", ""))
+
     async def _clear(self, form: Form) -> None:
         self._neighbours.clear_trouble()
 
@@ -294,6 +317,7 @@ class ControlRoom:
         return {
             "choices": choices(),
             "connected": ", ".join(connected),
+            "registrations": registrations(self._epic),
             "visits": visit_cards(self._epic),
             "meetings": meeting_cards(self._neighbours.meetings()),
             "messages": message_lines(self._epic),

@@ -95,6 +95,11 @@ class InterfaceEngine:
         """How many messages have not been answered yet, held ones not counted."""
         return len(self._waiting) + len(self._overtaken)
 
+    @property
+    def certificate_pem(self) -> bytes:
+        """The certificate of the key that signs messages, as it is handed to whoever receives them."""
+        return self._signer.certificate_pem()
+
     def connect(self, url: str) -> None:
         """Messages go to `url` from now on, those that have been waiting first."""
         self.url = url

@@ -48,6 +48,10 @@ class Signer:
         )
         return f"SHA256withRSA {base64.b64encode(signed).decode()}"
 
+    def certificate_pem(self) -> bytes:
+        """What a receiver needs to know this signer: the certificate, without the key."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
 
 def make_signer(name: str, *, now: datetime) -> Signer:
     """A fresh key with a certificate that vouches for itself: receivers trust the key, not who issued it."""
@@ -83,7 +87,7 @@ def signer_in(state_dir: Path, *, now: datetime) -> Signer:
             serialization.NoEncryption(),
         )
     )
-    certificate_file.write_bytes(signer.certificate.public_bytes(serialization.Encoding.PEM))
+    certificate_file.write_bytes(signer.certificate_pem())
     return signer
 
 

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from sandbox.control_room.pages import CannotDo, ControlRoom
 from sandbox.control_room.view import Row, TroubleLine
 from sandbox.epic.schedule import Connection
+from sandbox.epic.state import ClientKind
 from tests.sandbox.epic_stage import A, S, Stage, stage
 
 HOSTILE = '<script>alert("x")</script>'
@@ -377,3 +378,36 @@ async def test_a_mail_to_a_colleague_is_shown_with_its_link(room: Room) -> None:
     assert f'href="{S}/approvals"' in page
     assert "priya.nair@lamna.example" in page
     assert HOSTILE not in page
+
+
+async def test_an_analyst_registers_the_connector_at_the_other_epic(room: Room) -> None:
+    keys = "http://127.0.0.1:7071/keys/e-2/provider/.well-known/jwks.json"
+
+    answer = await room.submit("register", instance="production", key_address=f" {keys} ")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?done=register")
+    production = room.epic.state.instances["production"]
+    provider = production.client_of(ClientKind.PROVIDER)
+    assert provider.jwks_url == keys
+    assert provider.redirect_uris == {"http://127.0.0.1:7071/launch/callback"}
+    assert production.engine.url == "http://127.0.0.1:7071/hl7v2/e-2"
+    page = await room.page()
+    assert "for environment <code>e-2</code>" in page
+    assert provider.id in page
+    assert production.fhir_base in page
+
+
+async def test_what_is_no_key_address_is_not_registered_and_stays_in_the_form(room: Room) -> None:
+    answer = await room.submit("register", instance="production", key_address="https://lamna.example/keys")
+
+    assert answer.status_code == 400
+    assert "Enter a key address from the portal" in answer.text
+    assert 'value="https://lamna.example/keys"' in answer.text
+    assert room.epic.state.instances["production"].connected is None
+
+
+async def test_the_certificate_of_epics_messages_is_handed_over_without_its_key(room: Room) -> None:
+    answer = await room.browser.get("/control-room/hl7-signing-certificate.pem")
+
+    assert answer.text.startswith("-----BEGIN CERTIFICATE-----")
+    assert "PRIVATE" not in answer.text
