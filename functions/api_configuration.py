@@ -12,6 +12,7 @@ from functions.web import environment_files
 from functions.web import portal_answers as answers
 from functions.web.api import Api, Call
 from shared.domain.address_use import ShareStage
+from shared.domain.configuration import check, problems_of_operation
 from shared.domain.difference import differences
 from shared.domain.environment import Environment, EnvironmentId
 from shared.domain.errors import NotFound, Refused
@@ -121,6 +122,7 @@ def _changes(api: Api) -> None:
         person, now = call.person, call.services.now()
         after = before
         if call.body.operation is not None:
+            check(problems_of_operation(call.body.operation.value()))
             after = after.operated(call.body.operation.value(), by=person, at=now)
         if call.body.connection is not None:
             after = after.redrafted(call.body.connection.value(), by=person, at=now)

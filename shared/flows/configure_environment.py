@@ -135,7 +135,7 @@ async def change_operation(
     await administrator(given)
     found = await given.environments.get(environment)
     changed = found.value.operated(operation, by=given.person, at=now)
-    if not differences(found.value.operation, changed.operation):
+    if _same(found.value.operation, changed.operation):
         return found.value
     found = _seen(found, seen)
     facts = in_words(differences(found.value.operation, changed.operation))
@@ -148,6 +148,12 @@ async def change_operation(
     await saved(changed, found, given)
     await replan_texts(changed, given=planning, now=now)
     return changed
+
+
+def _same(one: Operation, other: Operation) -> bool:
+    """Whether both say the same. A stamp that was missing is no change of what is said."""
+    texts = replace(other.texts, attested=one.texts.attested)
+    return one == replace(other, texts=texts)
 
 
 def _seen(found: Versioned[Environment], seen: str) -> Versioned[Environment]:

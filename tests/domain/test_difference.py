@@ -1,10 +1,12 @@
 """How two versions differ, in words: labels and values, numbers masked, certificates by fingerprint."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
+import pytest
+
 from shared.domain.difference import differences, in_words
-from shared.domain.environment import Department, Meetings
+from shared.domain.environment import Department, Feed, Meetings, Texts
 from tests.fakes.hospital import connection, operation
 
 
@@ -61,3 +63,28 @@ def test_what_is_new_differs_from_nothing() -> None:
 
     assert {"FHIR base URL", "Client id for providers", "Approvers"} <= labels
     assert differences(operation(meetings=Meetings()), operation(meetings=Meetings())) == []
+
+
+# What has no line of its own: quiet hours share one, and who confirmed a consent follows from the consent.
+ELSEWHERE = {"quiet_from", "quiet_until", "attested"}
+
+
+@pytest.mark.parametrize(
+    ("part", "of"),
+    [("feed", Feed), ("texts", Texts), ("meetings", Meetings)],
+)
+def test_no_setting_is_left_out(part: str, of: type[Feed] | type[Texts] | type[Meetings]) -> None:
+    said = {one.field for one in differences(None, operation())}
+    shown = {name.removeprefix(f"operation.{part}.") for name in said | SILENT}
+
+    assert {one.name for one in fields(of)} - ELSEWHERE <= shown
+
+
+# Empty in the example, so that there is no difference from nothing.
+SILENT = {
+    "operation.feed.sending_applications",
+    "operation.feed.video_visit_types",
+    "operation.feed.phone_types",
+    "operation.feed.statuses",
+    "operation.texts.only_numbers",
+}
