@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import MappingProxyType
 
 import azure.functions as func
 
+from functions.web.compression import takes_gzip
 from functions.web.door import anyone, door
 from functions.web.replies import text_reply
 
@@ -69,19 +69,10 @@ def static_files() -> func.Blueprint:
             "Vary": "Accept-Encoding",
             "X-Content-Type-Options": "nosniff",
         }
-        zipped = _takes_gzip(req.headers.get("Accept-Encoding", ""))
+        zipped = takes_gzip(req)
         if zipped:
             headers["Content-Encoding"] = "gzip"
         body = wanted.zipped if zipped else wanted.plain
         return func.HttpResponse(body, mimetype=wanted.mimetype, charset="utf-8", headers=headers)
 
     return files
-
-
-def _takes_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding header allows gzip (RFC 9110, 12.5.3)."""
-    for offer in accepted.split(","):
-        coding, _, weight = offer.strip().partition(";")
-        if coding.strip().lower() in ("gzip", "*"):
-            return not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight)
-    return False

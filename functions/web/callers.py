@@ -110,9 +110,13 @@ class Callers:
         admitted(person.tenant, allowed=settings.tenants, here=settings.public_base_url)
 
     async def csrf(self, req: func.HttpRequest) -> str:
-        """The CSRF token of this browser's session: only who knows the cookie's value and our key can make it."""
+        """A CSRF token of this browser's session, written anew each time: a compressed page then hides it."""
+        return _masked(await self._token(req))
+
+    async def _token(self, req: func.HttpRequest) -> bytes:
+        """Only who knows the cookie's value and our key can make it."""
         key = await self.services.keys.cookie_key()
-        return hmac.new(key, f"csrf|{self.session_id(req)}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(key, f"csrf|{self.session_id(req)}".encode(), hashlib.sha256).digest()
 
     async def check_same_page(self, req: func.HttpRequest, token: str) -> None:
         """Raise Forged unless the request comes from a page of ours and brings this session's token."""
@@ -121,5 +125,25 @@ class Callers:
         site = req.headers.get("sec-fetch-site", "same-origin")
         if site != "same-origin" or not self.session_id(req):
             raise Forged(said("This request did not come from a page of the portal."))
-        if not secrets.compare_digest(token.encode(), (await self.csrf(req)).encode()):
+        if not secrets.compare_digest(_unmasked(token), await self._token(req)):
             raise Forged(said("This page is out of date. Reload it and try again."))
+
+
+def _masked(token: bytes) -> str:
+    """`token` under a fresh random mask, the mask before it, as hexadecimal digits."""
+    mask = secrets.token_bytes(len(token))
+    return (mask + _mixed(token, mask)).hex()
+
+
+def _unmasked(text: str) -> bytes:
+    """The token in `text`, or nothing when it is not of this form."""
+    try:
+        both = bytes.fromhex(text)
+    except ValueError:
+        return b""
+    half = len(both) // 2
+    return _mixed(both[half:], both[:half]) if len(both) % 2 == 0 else b""
+
+
+def _mixed(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))

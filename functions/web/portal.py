@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import azure.functions as func
 
 from functions.web.callers import Callers, Forged
+from functions.web.compression import compressed
 from functions.web.configuring import configuring
 from functions.web.forms import Form, packed, read_form, unpacked
 from functions.web.pages import language_of, page
@@ -163,7 +164,7 @@ class Portal:
             **facts,
         }
         language = visitor.language if visitor else language_of(req)
-        return page(template, language=language, status=status, **given)
+        return compressed(req, page(template, language=language, status=status, **given))
 
     def configuring(self, visitor: Visitor) -> Configuring:
         """What the flows that configure need besides the change."""
