@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.control_room.registering import NotAKeyAddress, register, registrations
+from sandbox.control_room.registering import NotEntered, enter_records, register, registrations
 from sandbox.control_room.view import (
     Row,
     TroubleLine,
@@ -30,6 +30,7 @@ from sandbox.control_room.view import (
 from sandbox.epic.desk import Desk, LaunchRole, Posting, desk_of
 from sandbox.epic.hl7_signature import CERTIFICATE_FILE, Signature
 from sandbox.epic.people import DEPARTMENTS
+from sandbox.epic.records import BadRecord
 from sandbox.epic.schedule import NotBooked
 from sandbox.epic.state import EpicState
 
@@ -74,6 +75,7 @@ _SAID = {
     "release": "What was held back is on its way.",
     "teams": "Done in Teams.",
     "register": "The connector is registered. Now ask for approval in the portal.",
+    "records": "The records are entered. Visits of this Epic can be opened now.",
     "trouble": "Trouble is made.",
     "clear": "Everything works again.",
 }
@@ -139,6 +141,7 @@ class ControlRoom:
             Route("/control-room/release", self._form("release", self._release), methods=["POST"]),
             Route("/control-room/teams", self._form("teams", self._teams), methods=["POST"]),
             Route("/control-room/register", self._form("register", self._register), methods=["POST"]),
+            Route("/control-room/records", self._form("records", self._enter), methods=["POST"]),
             Route("/control-room/trouble", self._form("trouble", self._trouble), methods=["POST"]),
             Route("/control-room/trouble/clear", self._form("clear", self._clear), methods=["POST"]),
             Route(f"/control-room/{CERTIFICATE_FILE}", self.certificate),
@@ -206,10 +209,13 @@ class ControlRoom:
             if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
                 return Response(status_code=403)
             async with request.form() as sent:
-                form = {name: value for name, value in sent.items() if isinstance(value, str)}
+                form = {
+                    name: value if isinstance(value, str) else (await value.read()).decode("latin-1")
+                    for name, value in sent.items()
+                }
             try:
                 await act(form)
-            except (CannotDo, NotBooked, NotAKeyAddress) as refusal:
+            except (CannotDo, NotBooked, NotEntered, BadRecord) as refusal:
                 typed = form if done in ("book", "register") else None
                 return self._page(error=str(refusal), status=400, form=typed)
             return RedirectResponse(f"/?{urlencode({'done': done})}", status_code=303, headers=HEADERS)
@@ -295,6 +301,10 @@ class ControlRoom:
 
     async def _register(self, form: Form) -> None:
         register(self._epic, instance=form.get("instance", ""), key_address=form.get("key_address", ""))
+
+    async def _enter(self, form: Form) -> None:
+        archive = form.get("archive", "").encode("latin-1", "replace")
+        enter_records(self._epic, instance=form.get("instance", ""), archive=archive)
 
     async def _clear(self, form: Form) -> None:
         self._neighbours.clear_trouble()

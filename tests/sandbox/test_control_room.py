@@ -1,6 +1,9 @@
 """The control room shows the whole chain of a visit, and every form of it works without a script."""
 
+import io
+import json
 import re
+import zipfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -411,3 +414,42 @@ async def test_the_certificate_of_epics_messages_is_handed_over_without_its_key(
 
     assert answer.text.startswith("-----BEGIN CERTIFICATE-----")
     assert "PRIVATE" not in answer.text
+
+
+def archive(records: list[dict[str, Any]]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as files:
+        files.writestr("records.json", json.dumps({"records": records}))
+    return content.getvalue()
+
+
+async def test_a_specialist_enters_the_records_of_the_portals_file(room: Room) -> None:
+    production = room.epic.state.instances["production"]
+    await room.submit(
+        "register", instance="production", key_address=f"{A}/keys/e-2/patient/.well-known/jwks.json"
+    )
+    values = {
+        "Launch URL": f"{A}/launch/e-2/provider",
+        "Context token": "csn=%CSN%",
+        "Client ID": production.client_of(ClientKind.PROVIDER).id,
+        "Redirect URI": f"{A}/launch/callback",
+    }
+    record = {"kind": "provider", "values": [{"name": n, "value": v} for n, v in values.items()]}
+
+    answer = await room.browser.post(
+        "/control-room/records", data={"instance": "production"}, files={"archive": archive([record])}
+    )
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?done=records")
+    assert production.connected is not None
+    assert production.connected.launch_urls == {"provider": f"{A}/launch/e-2/provider"}
+    assert production.connected.records["provider"] == {"csn": "%CSN%"}
+
+
+async def test_a_file_that_is_not_the_portals_is_not_entered(room: Room) -> None:
+    answer = await room.browser.post(
+        "/control-room/records", data={"instance": "production"}, files={"archive": b"a holiday picture \xff"}
+    )
+
+    assert answer.status_code == 400
+    assert "Choose the .zip" in answer.text
