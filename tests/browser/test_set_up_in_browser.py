@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,15 +65,15 @@ class Product:
         usual = {"keys_synced": True, "other_epic": False}
         self.http.post(f"{self.sandbox}/api/epic/rules", json=usual).raise_for_status()
 
-    def api(self, method: str, path: str = "", body: object = None) -> Any:
-        """The portal's API about the test environment, as Avery."""
+    def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """The portal's API as Avery."""
         token = self.http.get(self.facts["admin_token_url"]).json()["access_token"]
-        answer = self.http.request(
-            method,
-            f"{self.app}/api/v1/environments/{self.environment}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {token}"},
-        )
+        address, headers = f"{self.app}/api/v1/environments/{path}", {"Authorization": f"Bearer {token}"}
+        return self.http.request(method, address, json=body, headers=headers)
+
+    def api(self, method: str, path: str = "", body: object = None) -> Any:
+        """What the API answers about the test environment."""
+        answer = self.ask(method, self.environment + path, body)
         answer.raise_for_status()
         return answer.json()
 
@@ -222,14 +223,15 @@ def test_two_people_take_an_environment_from_nothing_to_its_first_launch(
         priya.page.wait_for_url(f"**/records/{environment}?done=approved")
         priya.sees("Approved by priya.nair@lamna.example")
         priya.sees("No launch from Epic yet")
-        records = download(priya)
+        archive = download(priya)
+        records = texts_in(archive)
         assert {f"{kind}.txt" for kind in RECORDS} < set(records)
         assert all(environment in records[f"{kind}.txt"] for kind in ("provider", "patient"))
         assert "%CSN%" in records["provider.txt"]
         assert epic["clients"]["provider"] in records["provider.txt"]
 
-        launch(product, browser)
-        priya.page.reload()
+        enter_records(product, browser, archive)
+        launch(product, browser, environment)
         priya.sees("First launch received")
 
 
@@ -273,6 +275,9 @@ def register(avery: Person, product: Product, epic: dict[str, Any]) -> None:
 def fill_in_the_rest(avery: Person, product: Product, settings: str, epic: dict[str, Any]) -> None:
     page = avery.page
     server = epic["fhir_base_url"].partition("/api/FHIR")[0]
+    avery.follow("Change Appointments from Epic")
+    page.get_by_label("Sending applications").fill("SIU_GENERIC")
+    avery.press("Save")
     avery.follow("Change Teams meetings")
     page.get_by_label("Scheduling accounts").fill("visits@lamna.example")
     avery.press("Save")
@@ -293,18 +298,36 @@ def fill_in_the_rest(avery: Person, product: Product, settings: str, epic: dict[
     avery.sees("The certificate is in a draft.")
 
 
-def download(priya: Person) -> dict[str, str]:
-    """The records of the page's .zip by the name of their file."""
+def download(priya: Person) -> bytes:
     with priya.page.expect_download() as begun:
         priya.follow("Download all (.zip)")
-    with zipfile.ZipFile(io.BytesIO(begun.value.path().read_bytes())) as files:
-        return {name.rpartition("/")[2]: files.read(name).decode() for name in files.namelist()}
+    return begun.value.path().read_bytes()
 
 
-def launch(product: Product, browser: Browser) -> None:
+def texts_in(archive: bytes) -> dict[str, str]:
+    """The files of the records by their names."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        return {name: files.read(name).decode() for name in files.namelist()}
+
+
+def enter_records(product: Product, browser: Browser, archive: bytes) -> None:
+    """The Epic specialist enters what was handed over."""
+    with opened(browser) as specialist:
+        specialist.page.goto(product.sandbox)
+        given = {"name": "records.zip", "mimeType": "application/zip", "buffer": archive}
+        specialist.page.get_by_label("Integration records").set_input_files(given)  # type: ignore[arg-type]
+        specialist.press("Enter records")
+        specialist.sees("The records are entered.")
+
+
+def launch(product: Product, browser: Browser, environment: str) -> None:
     """A clinician opens a visit out of the new environment's Epic."""
     zone = {"instance": "production", "zone": "America/New_York"}
     booked = product.http.post(f"{product.sandbox}/api/epic/book", json=zone).json()
+    until = time.monotonic() + 30
+    while product.ask("GET", f"{environment}/appointments/{booked['csn']}").status_code != 200:
+        assert time.monotonic() < until, "the booking never became an appointment"
+        time.sleep(0.2)
     address = f"{product.sandbox}/api/epic/launch-url"
     asked = {"csn": booked["csn"], "role": "provider", "instance": "production"}
     with opened(browser) as susan:
