@@ -8,11 +8,13 @@ from http import HTTPStatus
 import azure.functions as func
 
 from functions.web.approving import approver_of, approving, asking, callback_url, telling
+from functions.web.colleagues import spoken_names
 from functions.web.cookies import LAUNCH, cookie
 from functions.web.door import door
 from functions.web.forms import Form
 from functions.web.portal import Portal, Visitor
 from functions.web.replies import found, see_other
+from functions.web.setup_tasks import setup_steps
 from shared.domain.approval import ApprovalFailure, check_proof, sentence
 from shared.domain.difference import Difference, differences
 from shared.domain.environment import Environment, EnvironmentId, Stage
@@ -174,6 +176,7 @@ class _Pages:
             for one in every
             if visitor.person.roles and one.newest.stage is Stage.WAITING and one not in mine
         ]
+        names = await self.people(visitor, [*mine, *others])
         return self.portal.page(
             req,
             visitor,
@@ -181,7 +184,10 @@ class _Pages:
             nav=_NAV,
             mine=mine,
             others=others,
-            names=await self.people(visitor, [*mine, *others]),
+            names=names,
+            setup=setup_steps(
+                [one for one in every if visitor.person.roles or one in mine], names=spoken_names(names)
+            ),
         )
 
     async def one(
@@ -206,6 +212,7 @@ class _Pages:
             problems=problems,
             environment=one,
             names=names,
+            setup=setup_steps([one], names=spoken_names(names)),
             rows=rows_of(one, names),
             content_hash=content,
             may_decide=one.newest.stage is Stage.WAITING and named(one, visitor.names),
@@ -281,6 +288,7 @@ class _Pages:
         problems: Mapping[str, str] | None = None,
         status: int = HTTPStatus.OK,
     ) -> func.HttpResponse:
+        names = await self.people(visitor, [one])
         return self.portal.page(
             req,
             visitor,
@@ -290,7 +298,8 @@ class _Pages:
             form=form,
             problems=problems,
             environment=one,
-            names=await self.people(visitor, [one]),
+            names=names,
+            setup=setup_steps([one], names=spoken_names(names)),
             looked=looked,
             callback=callback_url(self.services),
             mail_on=self.services.mail_on,

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 
+from functions.web.colleagues import spoken_names
 from functions.web.door import door
 from functions.web.forms import Form
 from functions.web.pages import spoken
@@ -14,6 +15,7 @@ from functions.web.records_of import against, environments_seen, one_of, samples
 from functions.web.records_of import records as records_of_approved
 from functions.web.records_shown import Shown, file_name, heading, shown, zipped
 from functions.web.replies import json_reply, see_other
+from functions.web.setup_tasks import setup_steps
 from shared.domain.environment import Environment
 from shared.domain.errors import NotFound
 from shared.domain.integration_record import KINDS, as_text, record_of
@@ -127,6 +129,7 @@ class RecordPages:
         one, every = await self.find(req, visitor)
         records = records_of_approved(self.services, one)
         launch = req.params.get("launch", "")[:_LONGEST_LAUNCH]
+        names = await self._names(visitor, one)
         return self.portal.page(
             req,
             visitor,
@@ -138,7 +141,8 @@ class RecordPages:
             environment=one,
             every=every,
             records=records,
-            names=await self._names(visitor, one),
+            names=names,
+            setup=setup_steps([one], names=spoken_names(names)),
             live=await self.signs(visitor, one, every),
             comparison=compare(
                 form.text("pasted"),
