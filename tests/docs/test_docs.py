@@ -93,6 +93,13 @@ def test_both_screenshots_are_shown_and_described() -> None:
     assert {ROOT / path for _, path in described} == SCREENSHOTS
 
 
+def test_every_set_up_page_is_shown_and_described() -> None:
+    described = re.findall(r"!\[([^\]]{20,})\]\(([^)]+)\)", text_of("set-up.md"))
+
+    assert {DOCS / path for _, path in described} == set((DOCS / "images").glob("setup-*.png"))
+    assert len(described) == 4
+
+
 def test_the_settings_page_lists_exactly_the_settings_there_are() -> None:
     listed = text_of("settings.md").partition("## App settings")[2].partition("\n## ")[0]
 
