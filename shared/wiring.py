@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from shared.clients.communication_resource import CommunicationResource
 from shared.clients.credentials import OwnCredential, TenantCredential
 from shared.clients.directory import Directory
 from shared.clients.entra import EntraTokens
@@ -135,6 +136,7 @@ def real_services(settings: Settings) -> Services:
     graph, credential = _graph(settings, identity, vault)
     checker = AddressChecker(epic_http, smart=smart, private_hosts=settings.private_fhir_hosts)
     meetings, call_events = _teams(settings, vault, graph, credential)
+    texts = _texts(settings, identity, vault)
 
     async def client_state(state: str) -> str | None:
         return visit_of_client_state(await vault.cookie_key(), state)
@@ -205,14 +207,14 @@ def real_services(settings: Settings) -> Services:
         ),
         client_keys=vault.public_keys,
         rotation=vault,
-        carrier=_carrier(settings, identity, vault),
+        carrier=TextMessages(texts, now=_now),
         wording=PatientTexts(),
         person_of=entra.person,
         microsoft=_sign_in(settings, identity, vault, entra),
         directory=lambda tenant: Directory(graph, credential=credential(tenant)),
         mail=lambda tenant: Mail(graph, credential=credential(tenant), mailbox=settings.mail_from),
         mail_on=bool(settings.mail_from),
-        observers=_observers(settings, identity, vault, stamp, graph, credential, checker),
+        observers=_observers(settings, identity, vault, stamp, graph, credential, checker, texts),
     )
 
 
@@ -270,13 +272,20 @@ def _once_ready(stamp: Stamp, settings: Settings) -> Callable[[], Awaitable[None
     return ready
 
 
+def _secret(vault: KeyVault, name: str) -> Callable[[], Awaitable[str]]:
+    """A secret that is read when it is needed, so that a new one is used without a restart."""
+
+    async def read() -> str:
+        return await vault.get(name)
+
+    return read
+
+
 def _graph(
     settings: Settings, identity: OwnCredential, vault: KeyVault
 ) -> tuple[Graph, Callable[[TenantId], TenantCredential]]:
     graph = Graph(base_url=settings.graph_base_url, now=_now)
-
-    async def secret() -> str:
-        return await vault.get("entra-client-secret")
+    secret = _secret(vault, "entra-client-secret")
 
     # One credential for each tenant and process: it keeps the tokens it was given.
     @cache
@@ -321,29 +330,22 @@ def _teams(
 def _sign_in(
     settings: Settings, identity: OwnCredential, vault: KeyVault, entra: EntraTokens
 ) -> MicrosoftSignIn:
-    async def secret() -> str:
-        return await vault.get("entra-client-secret")
-
     by_secret = settings.entra_credential == "secret"
     return MicrosoftSignIn(
         authority=settings.authority,
         client_id=settings.entra_client_id,
         tokens=entra,
         http=httpx.AsyncClient(timeout=8.0),
-        secret=secret if by_secret else None,
+        secret=_secret(vault, "entra-client-secret") if by_secret else None,
         identity=None if by_secret else identity,
     )
 
 
-def _carrier(settings: Settings, identity: OwnCredential, vault: KeyVault) -> TextMessages:
-    async def key() -> str:
-        return await vault.get("communication-key")
-
+def _texts(settings: Settings, identity: OwnCredential, vault: KeyVault) -> CommunicationResource:
     by_key = settings.communication_credential == "key"
-    return TextMessages(
+    return CommunicationResource(
         endpoint=settings.communication_endpoint,
-        now=_now,
-        key=key if by_key else None,
+        key=_secret(vault, "communication-key") if by_key else None,
         identity=None if by_key else identity,
     )
 
@@ -356,21 +358,13 @@ def _observers(
     graph: Graph,
     credential: Callable[[TenantId], TenantCredential],
     checker: AddressChecker,
+    texts: CommunicationResource,
 ) -> Callable[[TenantId], ports.Observers]:
     """Everybody who can say whether a tenant is ready, asked only when somebody wants to know."""
 
-    async def key() -> str:
-        return await vault.get("communication-key")
-
-    by_key = settings.communication_credential == "key"
     # Microsoft's own addresses are settings, so they need no guard.
     http = httpx.AsyncClient(timeout=8.0)
-    numbers = LinkedNumbers(
-        endpoint=settings.communication_endpoint,
-        now=_now,
-        key=key if by_key else None,
-        identity=None if by_key else identity,
-    )
+    numbers = LinkedNumbers(texts, now=_now)
     resource = settings.resource_manager
     own = OwnResource(http, url=resource, identity=identity, now=_now) if resource else None
 
@@ -378,10 +372,6 @@ def _observers(
         return await stamp.stamp_pin.pinned(settings.geography, now=_now())
 
     def observers(tenant: TenantId) -> ports.Observers:
-        async def last_message(environment: EnvironmentId) -> datetime | None:
-            newest = await stamp.inbound_messages(tenant, environment).newest(1)
-            return newest[0].received_at if newest else None
-
         return ports.Observers(
             microsoft=MicrosoftChecks(
                 graph, credential=credential(tenant), client_id=settings.entra_client_id
@@ -394,8 +384,7 @@ def _observers(
             numbers=numbers,
             pinned=pinned,
             addresses=checker,
-            last_message=last_message,
-            last_launch=None,
+            signs=lambda environment: stamp.signs(tenant, environment),
         )
 
     return observers

@@ -1,14 +1,12 @@
 """Looks up whether a number that texts are sent from belongs to the hospital's Communication Services resource."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
-from azure.core.credentials import AzureKeyCredential
-from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError, ServiceRequestError
 
+from shared.clients.communication_resource import SERVICE, CommunicationResource
 from shared.clients.web_call import failure
 from shared.domain.errors import OutsideError, TryAgain, TurnedDown
 from shared.domain.readiness import LinkedNumber
@@ -16,28 +14,13 @@ from shared.domain.readiness import LinkedNumber
 if TYPE_CHECKING:
     from azure.communication.phonenumbers.aio import PhoneNumbersClient
 
-_SERVICE = "Communication Services"
-
 
 class LinkedNumbers:
-    """The numbers of one resource, proven by `key` or by a token of the app's own `identity`."""
+    """The numbers of one resource."""
 
-    def __init__(
-        self,
-        *,
-        endpoint: str,
-        now: Callable[[], datetime],
-        key: Callable[[], Awaitable[str]] | None = None,
-        identity: AsyncTokenCredential | None = None,
-        transport: Any = None,
-    ) -> None:
-        if (key is None) == (identity is None):
-            raise ValueError("give either a key or an identity")
-        self._endpoint = endpoint.rstrip("/")
+    def __init__(self, resource: CommunicationResource, *, now: Callable[[], datetime]) -> None:
+        self._resource = resource
         self._now = now
-        self._key = key
-        self._identity = identity
-        self._transport = transport
 
     async def find(self, e164: str) -> LinkedNumber | None:
         """The number, or None when the resource does not own it. Raise TryAgain or TurnedDown."""
@@ -58,23 +41,20 @@ class LinkedNumbers:
             PhoneNumbersClient,
         )
 
-        credential: Any = AzureKeyCredential(await self._key()) if self._key else self._identity
-        options: dict[str, Any] = {"transport": self._transport} if self._transport is not None else {}
+        resource = self._resource
         client: Any = PhoneNumbersClient(
-            self._endpoint, credential, retry_total=0, connection_timeout=5, read_timeout=8, **options
+            resource.endpoint, await resource.credential(), read_timeout=8, **resource.options
         )
-        if self._key:
-            # For an address with a path (a sandbox's), the SDK would sign the path as part of the host.
-            client._phone_number_client._config.authentication_policy._host = urlsplit(self._endpoint).netloc
+        resource.sign_for_host(client._phone_number_client._config.authentication_policy)
         return cast("PhoneNumbersClient", client)
 
     def _failure(self, problem: AzureError) -> OutsideError:
         if isinstance(problem, HttpResponseError) and problem.status_code is not None:
             headers = getattr(problem.response, "headers", {})
-            return failure(_SERVICE, problem.status_code, headers, now=self._now())
+            return failure(SERVICE, problem.status_code, headers, now=self._now())
         if isinstance(problem, ServiceRequestError):
-            return TryAgain(f"{_SERVICE} could not be reached")
-        return TurnedDown(f"{_SERVICE} answered in an unexpected way", code=type(problem).__name__)
+            return TryAgain(f"{SERVICE} could not be reached")
+        return TurnedDown(f"{SERVICE} answered in an unexpected way", code=type(problem).__name__)
 
 
 def _word(value: Any) -> str:

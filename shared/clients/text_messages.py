@@ -5,16 +5,14 @@ there the id is ours, and a text that is tried again within minutes is recognise
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
-from azure.core.credentials import AzureKeyCredential
-from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
 
+from shared.clients.communication_resource import SERVICE, CommunicationResource
 from shared.clients.web_call import asked_wait
 from shared.domain.errors import MayHaveHappened, OutsideError, TryAgain, TurnedDown
 from shared.domain.phone_number import PhoneNumber
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SERVICE = "Communication Services"
 # Failures of aiohttp that happen before anything is sent; every other may have come after.
 _NOT_SENT = frozenset(
     {
@@ -46,29 +43,12 @@ _AFTER_NEW_KEY = 300.0
 
 
 class TextMessages:
-    """Texts from one Communication Services resource.
+    """Texts from one Communication Services resource."""
 
-    Proven by `key` (reads the resource's base64 key) or by a token of the app's own `identity`.
-    """
-
-    def __init__(
-        self,
-        *,
-        endpoint: str,
-        now: Callable[[], datetime],
-        key: Callable[[], Awaitable[str]] | None = None,
-        identity: AsyncTokenCredential | None = None,
-        transport: Any = None,
-    ) -> None:
-        if (key is None) == (identity is None):
-            raise ValueError("give either a key or an identity")
-        self._endpoint = endpoint.rstrip("/")
+    def __init__(self, resource: CommunicationResource, *, now: Callable[[], datetime]) -> None:
+        self._resource = resource
         self._now = now
-        self._key = key
-        self._identity = identity
-        self._transport = transport
         self._client: SmsClient | None = None
-        self._shared_key: AzureKeyCredential | None = None
         self._first_sent: dict[str, datetime] = {}
 
     async def close(self) -> None:
@@ -108,39 +88,23 @@ class TextMessages:
             raise self._failure(problem) from None
         results = answer.value or []
         if len(results) != 1:
-            raise MayHaveHappened(f"{_SERVICE} answered about {len(results)} texts instead of one")
+            raise MayHaveHappened(f"{SERVICE} answered about {len(results)} texts instead of one")
         return _accepted(results[0])
 
     async def _ready(self) -> "SmsClient":
-        if self._key is not None:
-            key = await self._key()
-            if self._shared_key is None:
-                self._shared_key = AzureKeyCredential(key)
-            elif self._shared_key.key != key:
-                self._shared_key.update(key)
+        credential = await self._resource.credential()
         if self._client is None:
-            self._client = self._build()
+            self._client = self._build(credential)
         return self._client
 
-    def _build(self) -> "SmsClient":
+    def _build(self, credential: Any) -> "SmsClient":
         from azure.communication.sms.aio import (  # noqa: PLC0415 - imported at first use: 0.5 s of cold start
             SmsClient,
         )
 
-        credential: Any = self._shared_key or self._identity
-        options: dict[str, Any] = {"transport": self._transport} if self._transport is not None else {}
-        client: Any = SmsClient(
-            self._endpoint,
-            credential,
-            # Whoever called tries again later: it may not hold a worker, and knows about quiet hours.
-            retry_total=0,
-            connection_timeout=5,
-            read_timeout=15,
-            **options,
-        )
-        if self._shared_key is not None:
-            # For an address with a path (a sandbox's), the SDK would sign the path as part of the host.
-            client._authentication_policy._host = urlsplit(self._endpoint).netloc
+        resource = self._resource
+        client: Any = SmsClient(resource.endpoint, credential, read_timeout=15, **resource.options)
+        resource.sign_for_host(client._authentication_policy)
         return cast("SmsClient", client)
 
     def _first_sent_of(self, repeat_id: str) -> datetime:
@@ -155,18 +119,18 @@ class TextMessages:
             return self._answered(problem.status_code, getattr(problem.response, "headers", {}))
         cause = type(problem.inner_exception).__name__
         if isinstance(problem, ServiceRequestError) and cause in _NOT_SENT:
-            return TryAgain(f"{_SERVICE} could not be reached: {cause}")
-        return MayHaveHappened(f"no answer came from {_SERVICE}: {type(problem).__name__}")
+            return TryAgain(f"{SERVICE} could not be reached: {cause}")
+        return MayHaveHappened(f"no answer came from {SERVICE}: {type(problem).__name__}")
 
     def _answered(self, status: int, headers: Any) -> OutsideError:
-        logger.info("a text: %s answered %s", _SERVICE, status)
+        logger.info("a text: %s answered %s", SERVICE, status)
         if status in _NOT_TAKEN:
-            return TryAgain(f"{_SERVICE} answered {status}", after=asked_wait(headers, now=self._now()))
-        if status == 401 and self._key is not None:
-            return TryAgain(f"{_SERVICE} does not know our key", after=_AFTER_NEW_KEY)
+            return TryAgain(f"{SERVICE} answered {status}", after=asked_wait(headers, now=self._now()))
+        if status == 401 and self._resource.by_key:
+            return TryAgain(f"{SERVICE} does not know our key", after=_AFTER_NEW_KEY)
         if status >= 500 or status == 408:
-            return MayHaveHappened(f"{_SERVICE} answered {status}")
-        return TurnedDown(f"{_SERVICE} answered {status}", code=str(status))
+            return MayHaveHappened(f"{SERVICE} answered {status}")
+        return TurnedDown(f"{SERVICE} answered {status}", code=str(status))
 
 
 def _accepted(result: Any) -> str:
@@ -176,5 +140,5 @@ def _accepted(result: Any) -> str:
     if result.successful and 200 <= status < 300:
         return str(result.message_id or "")
     if status in _NOT_TAKEN or status >= 500:
-        raise TryAgain(f"{_SERVICE} answered {status} for the recipient")
-    raise TurnedDown(f"{_SERVICE} answered {status} for the recipient", code=str(status))
+        raise TryAgain(f"{SERVICE} answered {status} for the recipient")
+    raise TurnedDown(f"{SERVICE} answered {status} for the recipient", code=str(status))

@@ -74,10 +74,6 @@ def judged_last_message(at: datetime | None, *, now: datetime) -> Verdict:
     return Verdict(State.OK, seen) if now - at <= _USUAL_SILENCE else Verdict(State.WARNING, seen, (_ASK,))
 
 
-def no_signs() -> Verdict:
-    return Verdict(State.UNKNOWN, said("Signs of life are not kept yet."))
-
-
 def judged_sender(number: LinkedNumber | None) -> Verdict:
     if number is None:
         return Verdict(

@@ -553,8 +553,7 @@ class Observers:
     numbers: LinkedNumbers
     pinned: Callable[[], Awaitable[Geography]]
     addresses: "AddressChecker"
-    last_message: Callable[[EnvironmentId], Awaitable[datetime | None]]
-    last_launch: Callable[[EnvironmentId], Awaitable[datetime | None]] | None  # None: launches are not kept
+    signs: Callable[[EnvironmentId], "SignsOfLife"]
 
 
 class CallEvents(Protocol):

@@ -178,16 +178,12 @@ class Looking:
         )
 
     async def _last_launch(self, environment: Environment) -> Verdict:
-        if self.observers.last_launch is None:
-            return readiness_epic.no_signs()
-        return readiness_epic.judged_last_launch(
-            await self.observers.last_launch(environment.id), now=self.now()
-        )
+        last = (await self.observers.signs(environment.id).all()).last_launch
+        return readiness_epic.judged_last_launch(last.last_at if last else None, now=self.now())
 
     async def _last_message(self, environment: Environment) -> Verdict:
-        return readiness_epic.judged_last_message(
-            await self.observers.last_message(environment.id), now=self.now()
-        )
+        last = (await self.observers.signs(environment.id).all()).message
+        return readiness_epic.judged_last_message(last.last_at if last else None, now=self.now())
 
     async def _sender(self, environment: Environment) -> Verdict:
         return readiness_epic.judged_sender(

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from aiohttp import web
 
+from shared.clients.communication_resource import CommunicationResource
 from shared.clients.linked_numbers import LinkedNumbers
 from shared.clients.outside_clock import OutsideClock
 from shared.clients.own_resource import OwnResource
@@ -101,7 +102,8 @@ async def number(folder: Path, handler: Handler) -> LinkedNumber | None:
         return KEY
 
     async with serving(answer, folder) as served:
-        numbers = LinkedNumbers(endpoint=served.url, now=FixedClock(), key=key, transport=served.transport())
+        resource = CommunicationResource(endpoint=served.url, key=key, transport=served.transport())
+        numbers = LinkedNumbers(resource, now=FixedClock())
         return await numbers.find("+18335550142")
 
 
@@ -133,8 +135,3 @@ async def test_a_failed_look_says_whether_another_helps_and_names_no_number(
     with pytest.raises(kind) as failed:
         await number(tmp_path, lambda _: web.Response(status=status))
     assert "5550142" not in str(failed.value)
-
-
-async def test_a_numbers_client_needs_one_proof() -> None:
-    with pytest.raises(ValueError, match="either"):
-        LinkedNumbers(endpoint="https://texts.example", now=FixedClock())

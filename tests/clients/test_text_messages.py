@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 from azure.core.pipeline.transport import AioHttpTransport
 
+from shared.clients.communication_resource import CommunicationResource
 from shared.clients.text_messages import TextMessages
 from shared.domain.errors import MayHaveHappened, TryAgain, TurnedDown
 from shared.domain.phone_number import PhoneNumber
@@ -71,12 +72,10 @@ async def texts(
         return KEY
 
     async with serving(carrier, tmp_path, tls=False) as served:
-        client = TextMessages(
-            endpoint=f"{served.url}/communication",
-            now=clock or FixedClock(),
-            key=key or read,
-            transport=transport,
+        resource = CommunicationResource(
+            endpoint=f"{served.url}/communication", key=key or read, transport=transport
         )
+        client = TextMessages(resource, now=clock or FixedClock())
         try:
             yield client
         finally:
@@ -262,4 +261,4 @@ def test_one_proof_is_needed_and_not_two() -> None:
 
     for proofs in ({}, {"key": key, "identity": FakeCredential()}):
         with pytest.raises(ValueError, match="either"):
-            TextMessages(endpoint="https://x.example", now=FixedClock(), **proofs)  # type: ignore[arg-type]
+            CommunicationResource(endpoint="https://x.example", **proofs)  # type: ignore[arg-type]

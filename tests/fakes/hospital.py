@@ -550,5 +550,5 @@ class Hospital:
             directory=lambda _tenant: self.directory,
             mail=lambda _tenant: self.mail,
             mail_on=True,
-            observers=lambda _tenant: self.watchers.observers(),
+            observers=lambda tenant: self.watchers.observers(signs=lambda one: stamp.signs(tenant, one)),
         )

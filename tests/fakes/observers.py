@@ -1,6 +1,6 @@
 """Stand-ins for everybody who can say whether a hospital is ready: they see what a test has laid down."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -8,7 +8,8 @@ from shared.domain.environment import EnvironmentId
 from shared.domain.errors import TurnedDown
 from shared.domain.geography import Geography
 from shared.domain.readiness import LinkedNumber, SecretAge
-from shared.flows.ports import Observers
+from shared.domain.sign_of_life import Sign, SignKind, Signs
+from shared.flows.ports import Observers, SignsOfLife
 from tests.fakes.clock import FixedClock
 from tests.fakes.outside import FakeAddressChecker, FakeMail, Trouble
 
@@ -122,6 +123,21 @@ class FakeSecretAges(Trouble):
         return [SecretAge(name, self.made.get(name, usual)) for name in names]
 
 
+@dataclass
+class RememberedSigns:
+    """What an environment remembers of one message and one launch."""
+
+    message: datetime | None
+    launch: datetime | None
+
+    async def note(self, kind: SignKind, *, at: datetime, other: str = "") -> None:
+        raise AssertionError("whoever looks notes nothing")
+
+    async def all(self) -> Signs:
+        came = ((SignKind.MESSAGE, self.message), (SignKind.PROVIDER, self.launch))
+        return Signs(tuple(Sign(kind, at, at) for kind, at in came if at is not None))
+
+
 class Watchers:
     """All of them, and what stamps remember of Epic."""
 
@@ -140,7 +156,10 @@ class Watchers:
         self.messages: dict[str, datetime] = {}
         self.launches: dict[str, datetime] = {}
 
-    def observers(self, *, asks_azure: bool = True, keeps_launches: bool = True) -> Observers:
+    def observers(
+        self, *, asks_azure: bool = True, signs: Callable[[EnvironmentId], SignsOfLife] | None = None
+    ) -> Observers:
+        """`signs`: where a stamp remembers them; else what `messages` and `launches` say."""
         return Observers(
             microsoft=self.microsoft,
             mail=self.mail,
@@ -151,15 +170,11 @@ class Watchers:
             numbers=self.numbers,
             pinned=self._pinned,
             addresses=self.addresses,
-            last_message=self._last_message,
-            last_launch=self._last_launch if keeps_launches else None,
+            signs=signs or self._signs,
         )
 
     async def _pinned(self) -> Geography:
         return self.pinned_to
 
-    async def _last_message(self, environment: EnvironmentId) -> datetime | None:
-        return self.messages.get(environment)
-
-    async def _last_launch(self, environment: EnvironmentId) -> datetime | None:
-        return self.launches.get(environment)
+    def _signs(self, environment: EnvironmentId) -> SignsOfLife:
+        return RememberedSigns(self.messages.get(environment), self.launches.get(environment))

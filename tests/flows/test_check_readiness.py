@@ -44,11 +44,10 @@ async def look(
     seconds: float = 10,
     names: dict[str, str] | None = None,
     asks_azure: bool = True,
-    keeps_launches: bool = True,
 ) -> dict[str, Check]:
     found: Readiness = await check_readiness(
         [of or environment()],
-        observers=watchers.observers(asks_azure=asks_azure, keeps_launches=keeps_launches),
+        observers=watchers.observers(asks_azure=asks_azure),
         deployment=deployment,
         now=FixedClock(NOW),
         names=names,
@@ -265,10 +264,6 @@ async def test_an_epic_that_fell_silent_is_a_warning(watchers: Watchers) -> None
     found = (await look(watchers))["last-message-env-1"]
 
     assert (found.state, found.what_was_seen) == (State.WARNING, "The last HL7v2 message came 8 d ago.")
-
-
-async def test_launches_that_are_not_kept_are_unknown(watchers: Watchers) -> None:
-    assert (await look(watchers, keeps_launches=False))["last-launch-env-1"].state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(

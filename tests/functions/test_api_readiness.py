@@ -8,8 +8,9 @@ import pytest
 
 from shared.domain.errors import TryAgain
 from shared.domain.geography import Geography
+from shared.domain.sign_of_life import SignKind
 from shared.domain.tenant import Person
-from tests.fakes.hospital import AVERY, DANA, ENVIRONMENT, LENA, PRIYA, RILEY, Hospital
+from tests.fakes.hospital import AVERY, DANA, ENVIRONMENT, LENA, PRIYA, RILEY, TENANT, Hospital
 
 PATH = f"/api/v1/environments/{ENVIRONMENT}/readiness"
 
@@ -22,7 +23,9 @@ async def ask(hospital: Hospital, who: Person, path: str = PATH) -> tuple[int, d
 
 async def test_an_administrator_sees_every_check_and_the_worst_of_them() -> None:
     hospital = Hospital()
-    hospital.watchers.messages[ENVIRONMENT] = hospital.watchers.launches[ENVIRONMENT] = hospital.clock()
+    signs = hospital.services.signs(TENANT, ENVIRONMENT)
+    await signs.note(SignKind.MESSAGE, at=hospital.clock())
+    await signs.note(SignKind.PROVIDER, at=hospital.clock())
     hospital.watchers.pinned_to = Geography.EMEA
     status, found = await ask(hospital, AVERY)
     checks = {one["id"]: one for one in found["checks"]}
@@ -32,6 +35,8 @@ async def test_an_administrator_sees_every_check_and_the_worst_of_them() -> None
     assert checks["graph-permissions"]["observed_by"] == "graph"
     assert checks[f"sender-verification-{ENVIRONMENT}"]["state"] == "configured"
     assert checks["mail"]["state"] == "ok"
+    assert checks[f"last-launch-{ENVIRONMENT}"]["state"] == "ok"
+    assert checks[f"last-message-{ENVIRONMENT}"]["state"] == "ok"
     assert checks["geography"]["what_to_do"]
 
 

@@ -27,6 +27,7 @@ from sandbox.entra_tokens import GRAPH_ROLES
 from sandbox.server import Sandbox
 from sandbox.serving import running
 from sandbox.world import ENTRA_CLIENT_ID, TENANT, USERS
+from shared.clients.communication_resource import CommunicationResource
 from shared.clients.credentials import TenantCredential
 from shared.clients.directory import Directory
 from shared.clients.entra import EntraTokens
@@ -173,7 +174,9 @@ async def test_the_apps_text_reaches_the_phone(sandbox: Sandbox) -> None:
     async def key() -> str:
         return sandbox.world.communication_key
 
-    client = TextMessages(endpoint=f"{sandbox.world.http}/communication", key=key, now=now)
+    client = TextMessages(
+        CommunicationResource(endpoint=f"{sandbox.world.http}/communication", key=key), now=now
+    )
     ids = {
         await client.send(sender=SENDER, to=PhoneNumber(PATIENT), body="Hello", tag="t", repeat_id=repeat_id)
         for repeat_id in ("0c0ffee0-0000-4000-8000-000000000001",) * 2
@@ -381,7 +384,7 @@ async def test_the_apps_looks_at_its_own_place_see_clock_region_and_number(sandb
         async def __aexit__(self, *_: object) -> None: ...
 
     base = sandbox.world.http
-    numbers = LinkedNumbers(endpoint=f"{base}/communication", now=now, key=key)
+    numbers = LinkedNumbers(CommunicationResource(endpoint=f"{base}/communication", key=key), now=now)
     site = f"{base}/arm/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/visits"
     async with httpx.AsyncClient() as http:
         clock = await OutsideClock(http, service="Graph", url=f"{base}/graph/v1.0/").read()
