@@ -122,8 +122,8 @@ class Appointment:
 
     @property
     def expected(self) -> Expected | None:
-        """The line of the day's list that this appointment is, while it takes place."""
-        if self.starts_at is None or not self.takes_place:
+        """The line of the day's list that this appointment is, while it takes place and is not over for good."""
+        if self.starts_at is None or not self.takes_place or self.forgotten_at is not None:
             return None
         textable = self.phone is not None and not self.confidential and not self.deceased
         return Expected(self.ref.key, self.starts_at, self.zone, textable)

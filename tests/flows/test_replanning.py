@@ -151,3 +151,15 @@ async def test_nothing_is_listed_any_more_once_the_patient_is_forgotten() -> Non
 
     assert hospital.appointment().forgotten_at is not None
     assert hospital.stamp.day_rows.rows == {}
+
+
+async def test_a_check_out_after_the_patient_is_forgotten_lists_nothing_again() -> None:
+    hospital = Hospital()
+    await hospital.feed(text("S12"))
+    await hospital.work_off()
+    await hospital.until(START + timedelta(hours=5))
+
+    await hospital.feed(text("S14", MSH={7: "20300611170000", 10: "1002"}))
+
+    assert hospital.appointment().forgotten_at is not None
+    assert hospital.stamp.day_rows.rows == {}
