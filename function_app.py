@@ -2,15 +2,20 @@
 
 import azure.functions as func
 
+from functions.api_appointments import api_appointments
 from functions.api_approvals import api_approvals
-from functions.api_configuration import api_configuration
+from functions.api_audit import api_audit
 from functions.api_document import with_api_document
+from functions.api_environments import api_environments
 from functions.api_readiness import api_readiness
 from functions.api_records import api_records
+from functions.api_sharing import api_sharing
+from functions.api_tenant import api_tenant
 from functions.api_texts import api_texts
+from functions.api_versions import api_versions
 from functions.appointment_messages import appointment_messages
 from functions.approval_pages import approval_pages
-from functions.audit_pages import api_audit_log, audit_pages
+from functions.audit_pages import audit_pages
 from functions.call_events import call_events
 from functions.certificate_pages import certificate_pages
 from functions.environment_pages import environment_pages
@@ -23,7 +28,6 @@ from functions.onboarding_pages import onboarding_pages
 from functions.organization_pages import organization_pages
 from functions.patient_pages import patient_pages
 from functions.poison_messages import poison_messages
-from functions.portal_api import portal_api
 from functions.provider_pages import provider_pages
 from functions.published_keys import published_keys
 from functions.readiness_pages import readiness_pages
@@ -56,9 +60,12 @@ blueprints = (
     provider_pages(services),
     call_events(services),
     write_backs(services),
-    portal_api(services),
+    api_tenant(services),
+    api_environments(services),
     api_approvals(services),
-    api_configuration(services),
+    api_versions(services),
+    api_sharing(services),
+    api_appointments(services),
     history_pages(services),
     api_readiness(services),
     readiness_pages(services),
@@ -78,7 +85,7 @@ blueprints = (
     certificate_pages(services),
     api_texts(services),
     audit_pages(services),
-    api_audit_log(services),
+    api_audit(services),
     onboarding_pages(services),
     static_files(),
 )

@@ -1,4 +1,4 @@
-"""The API of approvals: check an address, look at Epic, ask the approvers, see what waits, decide."""
+"""The API of approvals: check an address, look at Epic, ask the approvers, see what waits, decide, take back."""
 
 from http import HTTPStatus
 
@@ -6,12 +6,11 @@ from functions.web import approval_models as models
 from functions.web import portal_answers as answers
 from functions.web.api import Api, ApiBlueprint, Call
 from functions.web.approving import asking
-from shared.domain.environment import EnvironmentId
 from shared.domain.tenant import Role
 from shared.flows.approve_connection import waiting_for
 from shared.flows.ask_approvers import ask_approvers, look_first
 from shared.flows.check_address import asks_unlooked
-from shared.flows.configure_environment import decide
+from shared.flows.configure_environment import decide, withdraw
 from shared.wiring import Services
 
 _TAGS = ("Approval",)
@@ -46,7 +45,7 @@ def api_approvals(services: Services) -> ApiBlueprint:
     async def preflight(call: Call[None]) -> models.PreflightOut:
         """Check the address and try the three client ids at Epic, for an administrator. Nobody is asked."""
         given = asking(services, call.configuring())
-        return models.preflight_out(await look_first(EnvironmentId(call.path("environment")), given=given))
+        return models.preflight_out(await look_first(call.environment, given=given))
 
     @api.endpoint(
         "api_submit",
@@ -63,11 +62,10 @@ def api_approvals(services: Services) -> ApiBlueprint:
         A production environment is refused with `not-accepted` while something is not ready, unless `anyway` is
         set; the preflight says what it is.
         """
-        environment = EnvironmentId(call.path("environment"))
         configuring = call.configuring()
-        found = (await configuring.environments.get(environment)).value
+        found = (await configuring.environments.get(call.environment)).value
         waiting, _ = await ask_approvers(
-            environment,
+            call.environment,
             anyway=call.body.anyway or asks_unlooked(found),
             given=asking(services, configuring),
             now=services.now(),
@@ -100,7 +98,7 @@ def api_approvals(services: Services) -> ApiBlueprint:
         """
         body = call.body
         decided = await decide(
-            EnvironmentId(call.path("environment")),
+            call.environment,
             approve=body.decision == "approve",
             content_hash=body.content_hash,
             reason=body.reason,
@@ -109,5 +107,21 @@ def api_approvals(services: Services) -> ApiBlueprint:
             now=services.now(),
         )
         return answers.shown(decided)
+
+    @api.endpoint(
+        "api_withdraw",
+        "POST",
+        "environments/{environment}/withdrawal",
+        takes=models.VersionIn,
+        gives=answers.EnvironmentOut,
+        refuses=(_CONFLICT,),
+        tags=_TAGS,
+    )
+    async def take_back(call: Call[models.VersionIn]) -> answers.EnvironmentOut:
+        """Take back what waits for approval."""
+        withdrawn = await withdraw(
+            call.environment, seen=call.body.version, given=call.configuring(), now=services.now()
+        )
+        return answers.shown(withdrawn, whole=True)
 
     return api.blueprint

@@ -4,10 +4,8 @@ import azure.functions as func
 
 from functions.web.api import Api, Call
 from functions.web.deployment import deployment_of
+from functions.web.environment_found import administered_environment
 from functions.web.readiness_models import ReadinessOut, readiness_out
-from shared.domain.environment import EnvironmentId
-from shared.domain.errors import NotFound
-from shared.domain.tenant import Role
 from shared.flows.check_readiness import check_readiness
 from shared.wiring import Services
 
@@ -25,16 +23,11 @@ def api_readiness(services: Services) -> func.Blueprint:
     )
     async def check(call: Call[None]) -> ReadinessOut:
         """Look, for an administrator, at everything the environment needs; takes ten seconds at most."""
-        call.person.must_be(Role.ADMINISTRATOR)
-        tenant = call.person.tenant
-        wanted = EnvironmentId(call.path("environment"))
-        known = {one.id: one for one in await services.environments_of(tenant).all()}
-        if wanted not in known:
-            raise NotFound("no such environment")
+        wanted = (await administered_environment(call)).value
         return readiness_out(
             await check_readiness(
-                [known[wanted]],
-                observers=services.observers(tenant),
+                [wanted],
+                observers=services.observers(call.person.tenant),
                 deployment=deployment_of(services.settings),
                 now=services.now,
             )

@@ -1,17 +1,15 @@
 """The API about text messages: look into a certificate file before it is used, and see texts before they are sent."""
 
 from http import HTTPStatus
-from typing import Any
 
 import azure.functions as func
 
 from functions.web import text_models as models
 from functions.web.api import Api, Call
+from functions.web.environment_found import administered_environment
 from functions.web.portal_models import CertificateIn
 from functions.web.text_previews import previews
 from shared.domain.certificates import exchanged
-from shared.domain.environment import Environment, EnvironmentId
-from shared.domain.tenant import Role
 from shared.hl7v2.signature import check_certificate
 from shared.wiring import Services
 
@@ -19,12 +17,6 @@ from shared.wiring import Services
 def api_texts(services: Services) -> func.Blueprint:
     """The endpoints, speaking to `services`."""
     api = Api(services)
-
-    async def environment_of(call: Call[Any]) -> Environment:
-        call.person.must_be(Role.ADMINISTRATOR)
-        await services.tenants(call.person.tenant).get()
-        wanted = EnvironmentId(call.path("environment"))
-        return (await services.environments_of(call.person.tenant).get(wanted)).value
 
     @api.endpoint(
         "api_inspect_certificate",
@@ -37,7 +29,7 @@ def api_texts(services: Services) -> func.Blueprint:
     )
     async def inspect(call: Call[CertificateIn]) -> models.InspectedOut:
         """What is in a certificate file, checked as when it is added; nothing is kept."""
-        one, now = await environment_of(call), services.now()
+        one, now = (await administered_environment(call)).value, services.now()
         inside = check_certificate(call.body.pem.encode(), now=now)
         return models.inspected(inside, takes_over=len(exchanged(one, inside, now=now)) > 1)
 
@@ -50,7 +42,7 @@ def api_texts(services: Services) -> func.Blueprint:
     )
     async def preview(call: Call[None]) -> models.PreviewsOut:
         """How each text to patients reads in each language, with the number of messages it is billed as."""
-        one = await environment_of(call)
+        one = (await administered_environment(call)).value
         found = previews(
             one.operation,
             wording=services.wording,

@@ -1,4 +1,4 @@
-"""The audit log for the people who watch: a page, one entry in full, a file, and the same as API."""
+"""The audit log for the people who watch: a page, one entry in full, and a file."""
 
 import re
 from collections.abc import Mapping
@@ -8,15 +8,12 @@ from urllib.parse import urlencode
 
 import azure.functions as func
 
-from functions.web import audit_models as models
-from functions.web.api import Api, Call
-from functions.web.audit_words import ACTIONS, action, as_csv, changes, other_facts, result, utc
+from functions.web.audit_words import ACTIONS, action, as_csv, changes, must_watch, other_facts, result, utc
 from functions.web.door import door
 from functions.web.portal import Portal, Visitor
 from shared.domain.audit import Linked, fault_within
 from shared.domain.environment import Environment
-from shared.domain.errors import NotAllowed, NotFound, Refused
-from shared.domain.tenant import Person, Role
+from shared.domain.errors import NotFound, Refused
 from shared.domain.words import said
 from shared.flows.read_audit import Asked, Found, environment_of, read_audit
 from shared.wiring import Services
@@ -36,7 +33,7 @@ def audit_pages(services: Services) -> func.Blueprint:
     async def watching(req: func.HttpRequest) -> Visitor:
         """A guard: an administrator or an auditor."""
         visitor = await portal.signed_in(req)
-        _must_watch(visitor.person)
+        must_watch(visitor.person)
         return visitor
 
     async def found(visitor: Visitor, asked: Asked, *, before: str, count: int) -> Found:
@@ -142,60 +139,6 @@ def audit_pages(services: Services) -> func.Blueprint:
         )
 
     return pages
-
-
-def api_audit_log(services: Services) -> func.Blueprint:
-    """The audit log as API, speaking to `services`."""
-    api = Api(services)
-
-    @api.endpoint(
-        "api_audit_log",
-        "GET",
-        "audit",
-        asks=models.AuditQuery,
-        gives=models.AuditOut,
-        tags=("Audit",),
-    )
-    async def entries(call: Call[None]) -> models.AuditOut:
-        """The entries of the audit log that fit, newest first, fifty at a time.
-
-        `older` of the answer is the `before` of the next request; empty: there are none.
-        """
-        _must_watch(call.person)
-        query = call.query(models.AuditQuery)
-        read = await read_audit(
-            Asked(query.first, query.last, query.person, query.action, query.environment),
-            before=query.before,
-            count=_A_PAGE,
-            log=services.audit_log(call.person.tenant),
-            people=services.people(call.person.tenant),
-        )
-        return models.AuditOut(
-            entries=[_entry(one, read) for one in read.entries],
-            older=read.older,
-        )
-
-    return api.blueprint
-
-
-def _entry(one: Linked, read: Found) -> models.AuditLineOut:
-    who = read.names.get(one.entry.who)
-    return models.AuditLineOut(
-        day=one.place.day,
-        number=one.place.number,
-        at=one.entry.at,
-        who=one.entry.who,
-        name=who.name if who else "",
-        did=one.entry.did,
-        to=one.entry.to,
-        result=result(one.entry),
-        facts=one.entry.facts,
-    )
-
-
-def _must_watch(person: Person) -> None:
-    if not person.roles & {Role.ADMINISTRATOR, Role.AUDITOR}:
-        raise NotAllowed(said("Only an administrator or an auditor can see the audit log."))
 
 
 def _asked(typed: Mapping[str, str]) -> Asked:

@@ -5,13 +5,13 @@ from typing import Any
 
 import azure.functions as func
 
-from functions.api_configuration import made_once
 from functions.web import environment_files as files
-from functions.web.configuration_models import file_of
 from functions.web.door import door
 from functions.web.forms import Form
+from functions.web.made_once import made_once
 from functions.web.portal import Portal, Visitor
 from functions.web.replies import see_other
+from functions.web.version_models import file_of
 from shared.domain.address_use import ShareStage
 from shared.domain.difference import differences
 from shared.domain.effects import Effects

@@ -14,6 +14,7 @@ from functions.web.door import NotJson, TooLarge, door
 from functions.web.portal_models import Model, read, read_fields
 from functions.web.refused_attempts import note_refusal
 from functions.web.replies import answer_reply
+from shared.domain.environment import EnvironmentId
 from shared.domain.errors import NotAllowed, NotFound
 from shared.domain.tenant import Person
 from shared.flows.configuring import Configuring
@@ -74,6 +75,11 @@ class Call(Generic[Body]):
         if not re.fullmatch(PLACE, value):
             raise NotFound("no such record")
         return value
+
+    @property
+    def environment(self) -> EnvironmentId:
+        """The id of the environment in the path."""
+        return EnvironmentId(self.path("environment"))
 
     def query(self, shape: type[Asked]) -> Asked:
         """What was asked after the `?`, as the model that the endpoint names in `asks`; raises Refused."""

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from functions.web.portal_models import Model
+from functions.web.version_models import DifferenceOut, difference_out
 from shared.domain.difference import differences
 from shared.domain.environment import Environment, EnvironmentKind, EpicClient
 from shared.domain.fhir_check import AddressCheck, CheckCode
@@ -53,6 +54,10 @@ class PreflightOut(Model):
     clients: list[ClientOut]
 
 
+class VersionIn(Model):
+    version: str = Field(default="", description="What was shown; refused when it changed since")
+
+
 class SubmissionIn(Model):
     anyway: bool = Field(
         default=False,
@@ -64,13 +69,6 @@ class DecisionIn(Model):
     decision: Literal["approve", "reject"]
     content_hash: str = Field(max_length=100, description="Of what was looked at, from `GET /approvals`")
     reason: str = Field("", max_length=2000, description="5 to 500 characters, needed to reject")
-
-
-class DifferenceOut(Model):
-    field: str
-    label: str
-    before: str
-    after: str
 
 
 class ApprovalOut(Model):
@@ -129,7 +127,7 @@ def approval_out(one: Environment) -> ApprovalOut:
         asked_at=newest.saved_at,
         first=one.live is None,
         differences=[
-            DifferenceOut(field=each.field, label=str(each.label), before=each.before, after=each.after)
+            difference_out(each)
             for each in differences(one.live.connection if one.live else None, newest.connection)
         ],
     )

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from functions.web.portal_models import Model
+from shared.domain.audit import AuditEntry
 
 
 class AuditQuery(Model):
@@ -34,3 +35,20 @@ class AuditLineOut(Model):
 class AuditOut(Model):
     entries: list[AuditLineOut]
     older: str
+
+
+class AuditEntryOut(Model):
+    at: datetime
+    who: str
+    did: str
+    to: str
+    facts: dict[str, str]
+
+
+class AuditDayOut(Model):
+    entries: list[AuditEntryOut]
+    whole: bool
+
+
+def audit_entry(one: AuditEntry) -> AuditEntryOut:
+    return AuditEntryOut(at=one.at, who=one.who, did=one.did, to=one.to, facts=one.facts)

@@ -1,4 +1,4 @@
-"""The audit log in words: what was done, how it ended, what it held before and after, and as lines of a file."""
+"""The audit log in words: who may read it, what was done, how it ended, before and after, and as lines of a file."""
 
 import csv
 import io
@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from shared.domain.audit import AuditEntry, Linked
+from shared.domain.errors import NotAllowed
 from shared.domain.portal_session import Colleague
+from shared.domain.tenant import Person, Role
 from shared.domain.words import Said, said
 
 # Every act that the flows write down. The log keeps the key for good; the words are for whoever reads it.
@@ -125,3 +127,9 @@ def as_csv(entries: Iterable[Linked], names: Mapping[str, Colleague]) -> bytes:
 def _harmless(cell: str) -> str:
     """A spreadsheet program takes a cell with such a beginning for a formula, and runs it (OWASP, CSV injection)."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def must_watch(person: Person) -> None:
+    """Raise NotAllowed for whoever may not read the log."""
+    if not person.roles & {Role.ADMINISTRATOR, Role.AUDITOR}:
+        raise NotAllowed(said("Only an administrator or an auditor can see the audit log."))

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from functions.web.configuration_models import EnvironmentFile, imported
 from functions.web.portal_models import read
+from functions.web.version_models import EnvironmentFile, imported
 from shared.domain.configuration import CONSENTS, check, problems_of_connection, problems_of_operation
 from shared.domain.environment import Connection, Environment, EnvironmentId, Operation
 from shared.domain.errors import Refused

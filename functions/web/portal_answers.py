@@ -1,4 +1,4 @@
-"""The shapes of the portal's API: what comes back."""
+"""The shapes of the portal's API: a tenant and an environment as they come back."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -6,7 +6,6 @@ from datetime import datetime
 from pydantic import Field
 
 from functions.web.portal_models import Model, OperationIn
-from shared.domain.audit import AuditEntry
 from shared.domain.environment import (
     Certificate,
     Connection,
@@ -86,89 +85,6 @@ class EnvironmentsOut(Model):
     environments: list[EnvironmentOut]
 
 
-class MessageOut(Model):
-    received_at: datetime
-    event: str
-    control_id: str
-    sending_application: str
-    fate: str
-    reason: str
-    appointment: str
-    doubtful_time: str
-
-
-class ParkedOut(Model):
-    id: str
-    queue: str
-    reason: str
-    parked_at: datetime
-
-
-class MessagesOut(Model):
-    messages: list[MessageOut]
-    parked: list[ParkedOut]
-
-
-class TextOut(Model):
-    slot: str
-    kind: str
-    state: str
-    reason: str
-
-
-class ParticipantOut(Model):
-    who: str
-    presence: str
-    since: datetime | None
-
-
-class VisitOut(Model):
-    id: str
-    meeting: str | None
-    opens_in_browser: bool | None
-    watched: bool
-    outcome: str | None
-    ended_at: datetime | None
-    participants: list[ParticipantOut]
-
-
-class WriteBackStateOut(Model):
-    sequence: int
-    who: str
-    what: str
-    at: datetime
-    state: str
-    attempts: int
-    last_answer: str
-    told_at: datetime | None
-
-
-class AppointmentOut(Model):
-    csn: str
-    state: str
-    by_video: bool
-    starts_at: datetime | None
-    doubtful_time: str
-    forgotten_at: datetime | None
-    link: str | None = Field(description="The patient's own page; for administrators only")
-    texts: list[TextOut]
-    visit: VisitOut | None
-    write_backs: list[WriteBackStateOut]
-
-
-class AuditEntryOut(Model):
-    at: datetime
-    who: str
-    did: str
-    to: str
-    facts: dict[str, str]
-
-
-class AuditDayOut(Model):
-    entries: list[AuditEntryOut]
-    whole: bool
-
-
 def shown(environment: Environment, *, version: str = "", whole: bool = False) -> EnvironmentOut:
     """An environment as the API answers it. `whole` shows the numbers that tests may text: administrators only."""
     operation = environment.operation
@@ -235,7 +151,3 @@ def _write_back(target: WriteBackTarget | None) -> WriteBackOut | None:
         statuses=target.statuses,
         names=target.names,
     )
-
-
-def audit_entry(one: AuditEntry) -> AuditEntryOut:
-    return AuditEntryOut(at=one.at, who=one.who, did=one.did, to=one.to, facts=one.facts)

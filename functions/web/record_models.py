@@ -90,7 +90,7 @@ class PieceOut(Model):
     differs: bool
 
 
-class DifferenceOut(Model):
+class RecordDifferenceOut(Model):
     field: str
     cause: Cause
     words: str
@@ -102,7 +102,7 @@ class ComparisonOut(Model):
     kind: RecordKind
     clean: bool
     checked: list[str]
-    differences: list[DifferenceOut]
+    differences: list[RecordDifferenceOut]
 
     @classmethod
     def of(cls, found: Comparison) -> Self:
@@ -111,7 +111,7 @@ class ComparisonOut(Model):
             clean=found.clean,
             checked=list(found.checked),
             differences=[
-                DifferenceOut(
+                RecordDifferenceOut(
                     field=one.field,
                     cause=one.cause,
                     words=one.said,

@@ -1,4 +1,4 @@
-"""The shapes of the API around versions: history, differences, effects, copies, files and sharing."""
+"""The shapes of the API of an environment's versions: history, differences, copies and files."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,26 +6,9 @@ from typing import Literal
 from pydantic import Field
 
 from functions.web.portal_models import ConnectionIn, Model, OperationIn
-from shared.domain.address_use import ShareStage
 from shared.domain.difference import Difference
-from shared.domain.effects import Effects
 from shared.domain.environment import Environment, EnvironmentKind, Operation, Stage
 from shared.domain.history import Half, HistoryEntry
-
-FILE_FORMAT = "visit-connector-environment"
-
-
-class VersionIn(Model):
-    version: str = Field(default="", description="What was shown; refused when it changed since")
-
-
-class RemovalIn(Model):
-    organization: str = Field(description="The organization's name, typed to confirm")
-    version: str = ""
-
-
-class RemovedOut(Model):
-    removed: str
 
 
 class RestorationIn(Model):
@@ -70,22 +53,6 @@ class HistoryOut(Model):
     entries: list[HistoryEntryOut]
 
 
-class EffectsIn(Model):
-    """The change to look at: new settings, or the removal of the environment."""
-
-    connection: ConnectionIn | None = None
-    operation: OperationIn | None = None
-    remove: bool = False
-
-
-class EffectsOut(Model):
-    stops_texts: bool
-    stops_visits: bool
-    stops_messages: bool
-    visits: int = Field(description="Visits of the next 7 days")
-    texts: int = Field(description="Reminders planned for the next 7 days that would not go out")
-
-
 class EnvironmentFile(Model):
     """An environment as a file: settings without secrets, certificates, consents and numbers of people."""
 
@@ -99,31 +66,6 @@ class EnvironmentFile(Model):
 class ImportIn(Model):
     file: EnvironmentFile
     once: str = Field(min_length=1, max_length=64, description="Sent again, it makes nothing new")
-
-
-class ShareIn(Model):
-    environment: str
-
-
-class ShareAnswerIn(Model):
-    address: str = Field(pattern="^[0-9a-f]{64}$")
-    tenant: str
-    answer: Literal["allowed", "refused", "withdrawn"]
-
-
-class ShareOut(Model):
-    address: str
-    fhir_base_url: str
-    tenant: str
-    organization: str
-    theirs: bool = Field(description="The other organization asks this one")
-    stage: ShareStage
-    at: datetime
-    live: bool
-
-
-class SharingOut(Model):
-    shares: list[ShareOut]
 
 
 def difference_out(one: Difference) -> DifferenceOut:
@@ -140,16 +82,6 @@ def entry_out(one: HistoryEntry) -> HistoryEntryOut:
         decided_by=one.decided_by,
         decided_at=one.decided_at,
         reason=one.reason,
-    )
-
-
-def effects_out(one: Effects) -> EffectsOut:
-    return EffectsOut(
-        stops_texts=one.stops_texts,
-        stops_visits=one.stops_visits,
-        stops_messages=one.stops_messages,
-        visits=one.visits,
-        texts=one.texts,
     )
 
 
