@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from shared.domain.certificates import Urgency, expiry
 from shared.domain.environment import Environment, EnvironmentKind, Stage
 from shared.domain.sign_of_life import Signs, mix_up_of
 from shared.domain.words import Said, said
-
-_EARLY, _SOON, _NOW = 60, 30, 7  # days before a certificate ends at which it is said, ever louder
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,24 +169,21 @@ def environment_health(
     return tuple(lines)
 
 
+# How loudly the end of a certificate is said.
+_LOUDNESS: Mapping[Urgency, Literal["ok", "warn", "bad", "info"]] = {
+    Urgency.FINE: "ok",
+    Urgency.SOON: "info",
+    Urgency.URGENT: "warn",
+    Urgency.NOW: "bad",
+}
+
+
 def certificate_health(environment: Environment, *, now: datetime) -> Health:
     """How long the certificates that prove Epic's messages are still good for."""
     title = said("Certificate")
-    certificates = [
-        one
-        for one in environment.newest.connection.certificates
-        if not one.replaced and one.retires_at is None
-    ]
-    if not certificates:
+    ends = expiry(environment.newest.connection.certificates, now=now)
+    if ends is None:
         return Health(title, "plain", said("No certificate yet"))
-    left = (min(one.valid_until for one in certificates) - now).days
-    if left < 0:
+    if ends.urgency is Urgency.OVER:
         return Health(title, "bad", said("A certificate has expired"))
-    kind: Literal["ok", "warn", "bad", "info"] = "ok"
-    if left <= _NOW:
-        kind = "bad"
-    elif left <= _SOON:
-        kind = "warn"
-    elif left <= _EARLY:
-        kind = "info"
-    return Health(title, kind, said("Expires in %(days)s days", days=left))
+    return Health(title, _LOUDNESS[ends.urgency], said("Expires in %(days)s days", days=ends.days))

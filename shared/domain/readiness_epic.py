@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from shared.domain.certificates import Urgency, accepted, expiry
+from shared.domain.environment import Certificate
 from shared.domain.readiness import LinkedNumber, Observer, State, Verdict, age
 from shared.domain.words import Said, said
 
@@ -19,35 +21,32 @@ def judged_address(ok: bool, findings: Sequence[Said], url: str) -> Verdict:
 
 
 _USUAL_SILENCE = timedelta(days=7)
-_CERTIFICATE_STEPS = (timedelta(days=60), timedelta(days=30), timedelta(days=7))
 
 
-def judged_certificates(valid: Sequence[tuple[datetime, datetime]], *, now: datetime) -> Verdict:
-    """`valid` holds from and until of each certificate; the one that lasts longest counts."""
+def judged_certificates(held: Sequence[Certificate], *, now: datetime) -> Verdict:
+    """Whether one of `held` proves a sender at `now`, and when the one that stays ends."""
     renew = said(
         "Ask for a new certificate from Epic and add it next to the old one; then submit for approval."
     )
-    if not valid:
+    if not held:
         return Verdict(
             State.PROBLEM,
             said("No certificate is stored, so no HL7v2 message can be accepted."),
             (said("Add the certificate that signs the HL7v2 messages."),),
         )
-    usable = [(since, until) for since, until in valid if since <= now < until]
-    if not usable:
+    ends = expiry(held, now=now)
+    if not accepted(held, now=now) or ends is None:
         return Verdict(
             State.PROBLEM, said("No certificate is valid now: HL7v2 messages are refused."), (renew,)
         )
-    left = max(until for _, until in usable) - now
-    two_months, month, week = _CERTIFICATE_STEPS
-    seen = said("The certificate ends in %(days)d days.", days=left.days)
-    if left <= week:
-        return Verdict(State.PROBLEM, seen, (renew, said("This is urgent: messages stop at that moment.")))
-    if left <= month:
-        return Verdict(State.WARNING, seen, (renew, said("Do it within two weeks.")))
-    if left <= two_months:
+    seen = said("The certificate ends in %(days)d days.", days=ends.days)
+    if ends.urgency is Urgency.FINE:
+        return Verdict(State.OK, seen)
+    if ends.urgency is Urgency.SOON:
         return Verdict(State.WARNING, seen, (renew,))
-    return Verdict(State.OK, seen)
+    if ends.urgency is Urgency.URGENT:
+        return Verdict(State.WARNING, seen, (renew, said("Do it within two weeks.")))
+    return Verdict(State.PROBLEM, seen, (renew, said("This is urgent: messages stop at that moment.")))
 
 
 _RECORDS = said("Enter the integration records in Epic, then try one visit.")

@@ -173,9 +173,7 @@ class Looking:
 
     async def _certificates(self, environment: Environment) -> Verdict:
         held = (environment.live or environment.newest).connection.certificates
-        return readiness_epic.judged_certificates(
-            [(one.valid_from, one.valid_until) for one in held], now=self.now()
-        )
+        return readiness_epic.judged_certificates(held, now=self.now())
 
     async def _last_launch(self, environment: Environment) -> Verdict:
         last = (await self.observers.signs(environment.id).all()).last_launch

@@ -250,6 +250,21 @@ async def test_the_certificate_that_lasts_longest_counts(watchers: Watchers) -> 
     assert (await look(watchers, of=with_both))["certificate-env-1"].state is State.OK
 
 
+async def test_a_certificate_that_another_took_over_from_does_not_hide_its_end(watchers: Watchers) -> None:
+    one = environment()
+    assert one.live is not None
+    (fine,) = one.live.connection.certificates
+    retired = replace(fine, fingerprint="e" * 64, replaced=True, retires_at=NOW - timedelta(days=1))
+    states = []
+    for left in (timedelta(days=5), timedelta(days=-1)):
+        ending = replace(fine, valid_from=NOW - timedelta(days=300), valid_until=NOW + left)
+        content = replace(one.live.connection, certificates=(retired, ending))
+        found = await look(watchers, of=replace(one, live=replace(one.live, connection=content)))
+        states.append(found["certificate-env-1"].state)
+
+    assert states == [State.PROBLEM, State.PROBLEM]
+
+
 async def test_an_epic_that_was_never_heard_is_a_warning(watchers: Watchers) -> None:
     watchers.messages.clear()
     watchers.launches.clear()
