@@ -143,6 +143,10 @@ async def _remind(due: Due, reminding: Reminding, approvals: DueIndex, *, now: d
     newest = environment.newest
     if newest.stage is not Stage.WAITING or str(newest.number) != due.key:
         return  # decided, withdrawn or changed meanwhile
+    if late_at(newest.saved_at, zone=environment.operation.feed.zone) > now:
+        # Taken back and sent again since: the plan of that stands, and is the same when it is added again.
+        await approvals.add([_reminder(environment, number=1, asked_at=newest.saved_at)], now=now)
+        return
     number = int(due.slot)
     if number < REMINDED_AT_MOST:
         # Planned before it is sent: a crash in between sends one mail too many, never lets the reminders end.

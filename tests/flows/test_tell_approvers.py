@@ -164,6 +164,24 @@ async def test_a_newer_version_has_reminders_of_its_own() -> None:
     assert len(office.mail.sent) == 1
 
 
+async def test_what_was_taken_back_and_sent_again_waits_its_own_two_working_days() -> None:
+    office = Office()
+    await office.know()
+    await office.ask()
+    again = NOW + timedelta(days=2, hours=20)  # on the day of the first reminder, before its time
+    newest = office.waiting.newest
+    office.put(replace(office.waiting, newest=replace(newest, saved_at=again)))
+    await asked(
+        office.waiting, by=AVERY.object_id, given=office.telling, approvals=office.approvals, now=again
+    )
+
+    await office.tick(late_at(NOW, zone=NEW_YORK))
+    early = len(office.mail.sent)
+    await office.tick(late_at(again, zone=NEW_YORK))
+
+    assert (early, len(office.mail.sent)) == (2, 3)
+
+
 async def test_only_an_administrator_has_approvers_reminded() -> None:
     office = Office()
     await office.know()
