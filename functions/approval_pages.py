@@ -22,7 +22,7 @@ from shared.domain.errors import NotFound, OutOfStep, Refused
 from shared.domain.launch import LAUNCH_LIVES
 from shared.domain.portal_session import PROOF_LIVES, Colleague
 from shared.domain.words import Said, said
-from shared.flows.approve_connection import begin_epic_sign_in, named, waiting_for
+from shared.flows.approve_connection import begin_epic_sign_in, waiting_for
 from shared.flows.ask_approvers import ask_approvers, look_first
 from shared.flows.check_address import Looked, NotReady
 from shared.flows.configure_environment import decide, withdraw
@@ -155,7 +155,7 @@ class _Pages:
         """The environment in the path when the visitor may see it; NotFound otherwise."""
         wanted = EnvironmentId(req.route_params.get("environment", ""))
         one = (await self.services.environments_of(visitor.person.tenant).get(wanted)).value
-        if one.removed_at is not None or not (visitor.person.roles or named(one, visitor.names)):
+        if one.removed_at is not None or not (visitor.person.roles or one.names_as_approver(visitor.names)):
             raise NotFound(said("There is no such environment."))
         return one
 
@@ -215,7 +215,7 @@ class _Pages:
             setup=setup_steps([one], names=spoken_names(names)),
             rows=rows_of(one, names),
             content_hash=content,
-            may_decide=one.newest.stage is Stage.WAITING and named(one, visitor.names),
+            may_decide=one.newest.stage is Stage.WAITING and one.names_as_approver(visitor.names),
             proven_until=self.proven_until(visitor, one, content),
             failure=_failure(req),
             mail_on=self.services.mail_on,

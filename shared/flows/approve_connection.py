@@ -41,16 +41,9 @@ class Approving:
     launches: LaunchIndex
 
 
-def named(environment: Environment, names: frozenset[str]) -> bool:
-    """Whether somebody who goes by `names` may decide about what is newest of `environment`."""
-    # Addresses are compared without case; an object id has none.
-    given = {one.lower() for one in environment.newest.connection.approvers}
-    return bool(given & {one.lower() for one in names})
-
-
 def waiting_for(names: frozenset[str], environments: Sequence[Environment]) -> list[Environment]:
     """What waits for somebody who goes by `names`, the oldest first."""
-    mine = [one for one in environments if one.newest.stage is Stage.WAITING and named(one, names)]
+    mine = [one for one in environments if one.newest.stage is Stage.WAITING and one.names_as_approver(names)]
     return sorted(mine, key=lambda one: one.newest.saved_at)
 
 
@@ -162,7 +155,7 @@ async def _as_begun(launch: Launch, approver: Approver, given: Approving) -> Env
         raise ApprovalFailed(ApprovalFailure.CHANGED) from gone
     if found.newest.stage is not Stage.WAITING:
         raise ApprovalFailed(ApprovalFailure.CHANGED)
-    if not named(found, approver.names):
+    if not found.names_as_approver(approver.names):
         raise ApprovalFailed(ApprovalFailure.NOT_NAMED)
     if found.newest.connection.content_hash() != launch.content_hash:
         raise ApprovalFailed(ApprovalFailure.CHANGED)
@@ -191,7 +184,7 @@ async def _user(environment: Environment, launch: Launch, code: str, epic: EpicS
 
 
 def _must_be_named(environment: Environment, approver: Approver) -> None:
-    if not named(environment, approver.names):
+    if not environment.names_as_approver(approver.names):
         raise NotAllowed(
             said("You are not named as an approver of this environment. Ask an administrator to add you.")
         )

@@ -26,8 +26,4 @@ async def approver_names(
 
 def named_on_any(names: frozenset[str], environments: Sequence[Environment]) -> bool:
     """Whether one of `environments` names somebody who goes by `names` as approver of what is newest."""
-    return any(
-        one.lower() in names or one in names
-        for each in environments
-        for one in each.newest.connection.approvers
-    )
+    return any(one.names_as_approver(names) for one in environments)
