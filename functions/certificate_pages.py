@@ -11,7 +11,7 @@ from functions.web.environment_found import find_environment
 from functions.web.forms import Form
 from functions.web.portal import Portal, Visitor
 from functions.web.replies import see_other
-from functions.web.stopping import KEEP, STOP, Change, answer_in, confirmation, stopped_by
+from functions.web.stopping import KEEP, Change, answer_in, question
 from shared.domain.certificates import accepted, exchanged, expiry, without
 from shared.domain.environment import Certificate, Environment
 from shared.domain.errors import OutOfStep, Refused
@@ -127,15 +127,14 @@ class _Pages:
         if answer_in(form) == KEEP:
             return see_other(f"{_address(found.value)}?done=kept")
         one, now, fingerprint = found.value, self.services.now(), form.text("fingerprint")
-        if answer_in(form) != STOP:
-            newest = one.newest.connection
-            left = replace(newest, certificates=without(newest.certificates, fingerprint))
-            change = Change(one, one.redrafted(left, by=visitor.person, at=now))
-            stops = await stopped_by([change], portal=self.portal, visitor=visitor)
-            if stops:
-                return confirmation(
-                    req, portal=self.portal, visitor=visitor, form=form, stops=stops, action=_address(one)
-                )
+        newest = one.newest.connection
+        left = replace(newest, certificates=without(newest.certificates, fingerprint))
+        change = Change(one, one.redrafted(left, by=visitor.person, at=now))
+        asked = await question(
+            req, [change], portal=self.portal, visitor=visitor, form=form, action=_address(one)
+        )
+        if asked is not None:
+            return asked
         await configure.remove_certificate(
             one.id, fingerprint, seen=form.text("version"), given=self.portal.configuring(visitor), now=now
         )

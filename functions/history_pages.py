@@ -11,10 +11,10 @@ from functions.web.forms import Form
 from functions.web.made_once import made_once
 from functions.web.portal import Portal, Visitor
 from functions.web.replies import see_other
+from functions.web.stopping import KEEP, Change, answer_in, question
 from functions.web.version_models import file_of
 from shared.domain.address_use import ShareStage
 from shared.domain.difference import differences
-from shared.domain.effects import Effects
 from shared.domain.environment import Environment, EnvironmentId
 from shared.domain.errors import DomainError, NotFound, OutOfStep, Refused
 from shared.domain.history import Half, HistoryEntry, version
@@ -23,7 +23,6 @@ from shared.domain.versioned import Versioned
 from shared.domain.words import said
 from shared.flows import restore_version as versions
 from shared.flows import share_address as sharing
-from shared.flows.foresee_effects import foresee
 from shared.wiring import Services
 
 _UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -91,7 +90,7 @@ def _history(endpoints: func.Blueprint, portal: Portal) -> None:
         past = await services.environments_of(visitor.person.tenant).history(found.value.id)
         after = versions.restored(found.value, version(past, kind, number), by=visitor.person, at=now)
         carried = {"kind": kind.value, "number": str(number), "version": form.text("version")}
-        asked = await _asked(portal, req, visitor, form, found.value, after, here, carried)
+        asked = await _asked(portal, req, visitor, form, Change(found.value, after), here, carried)
         if asked is not None:
             return asked
         try:
@@ -144,33 +143,22 @@ async def _asked(
     req: func.HttpRequest,
     visitor: Visitor,
     form: Form,
-    before: Environment,
-    after: Environment,
+    change: Change,
     action: str,
     carried: dict[str, str],
 ) -> func.HttpResponse | None:
-    """The page that asks before a change stops something, or None once the answer is to change."""
-    now = portal.services.now()
-    effects: Effects = await foresee(before, after, given=portal.configuring(visitor), now=now)
-    answer = form.text("confirm")
-    if not effects.any or answer == "change":
-        return None
-    if answer == "keep":
-        return see_other(f"{_SETUP}/{before.id}")
-    asked_before = "confirm" in form.all("shown")
-    return portal.page(
+    """The page that asks before a change stops something, or the way back; None once the answer is to change."""
+    if answer_in(form) == KEEP:
+        return see_other(f"{_SETUP}/{change.before.id}")
+    return await question(
         req,
-        visitor,
-        "change_confirm.html",
-        nav="organizations",
-        status=_UNPROCESSABLE if asked_before else HTTPStatus.OK,
+        [change],
+        portal=portal,
+        visitor=visitor,
         form=form,
-        problems={"confirm": said("Select what should happen")} if asked_before else {},
-        environment=before,
-        effects=effects,
         action=action,
-        back=f"{_SETUP}/{before.id}",
-        carried=carried,
+        nav="organizations",
+        also=carried,
     )
 
 
@@ -295,7 +283,9 @@ def _files(endpoints: func.Blueprint, portal: Portal) -> None:
             after = found.value.operated(halves.operation, by=visitor.person, at=now)
             seen = form.text("version") or found.version
             carried = {"content": content.decode(), "into": found.value.id, "version": seen}
-            asked = await _asked(portal, req, visitor, form, found.value, after, "/setup/import", carried)
+            asked = await _asked(
+                portal, req, visitor, form, Change(found.value, after), "/setup/import", carried
+            )
             if asked is not None:
                 return asked
             await files.change(found.value, halves, seen=seen, services=services, given=given)

@@ -15,12 +15,10 @@ from functions.web.replies import see_other
 from functions.web.setup_tasks import setup_steps
 from functions.web.stopping import (
     KEEP,
-    STOP,
     Change,
     answer_in,
-    confirmation,
+    question,
     spoken_number,
-    stopped_by,
 )
 from functions.web.text_previews import previews
 from functions.web.texts_form import (
@@ -184,12 +182,9 @@ class _Pages:
         stale = [one for one in found if one.value.id in changed and _stale(form, one)]
         if stale:
             return await self._newest(req, visitor, form, stale)
-        if answer_in(form) != STOP:
-            stops = await stopped_by(changes, portal=self.portal, visitor=visitor)
-            if stops:
-                return confirmation(
-                    req, portal=self.portal, visitor=visitor, form=form, stops=stops, action=back
-                )
+        asked = await question(req, changes, portal=self.portal, visitor=visitor, form=form, action=back)
+        if asked is not None:
+            return asked
         versions = {one.value.id: one.version for one in found}
         for change in changes:
             try:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 
 import azure.functions as func
 
@@ -17,7 +18,8 @@ FIELD = "stop"
 STOP, KEEP = "stop", "keep"
 
 # These belong to the page that carries them, not to what was typed.
-_OWN = frozenset({"csrf", FIELD})
+_OWN = frozenset({"csrf", "asked", FIELD})
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Stop:
     unanswered: str
 
 
-async def stopped_by(changes: Sequence[Change], *, portal: Portal, visitor: Visitor) -> list[Stop]:
+async def _stopped_by(changes: Sequence[Change], *, portal: Portal, visitor: Visitor) -> list[Stop]:
     """What the changes stop, environment by environment; empty when nobody need be asked."""
     given, now = portal.configuring(visitor), portal.services.now()
     found = []
@@ -56,21 +58,31 @@ def answer_in(form: Form) -> str:
     return answer if answer in (STOP, KEEP) else ""
 
 
-def confirmation(
+async def question(
     req: func.HttpRequest,
+    changes: Sequence[Change],
     *,
     portal: Portal,
     visitor: Visitor,
     form: Form,
-    stops: Sequence[Stop],
     action: str,
     nav: str = "sms",
-) -> func.HttpResponse:
-    """The page that asks. All that was typed travels in it, so that Continue saves exactly that."""
+    also: Mapping[str, str] = NOTHING,
+) -> func.HttpResponse | None:
+    """The page that asks whether to make `changes`; None when they stop nothing, or Stop was the answer.
+
+    All that was typed travels in it, so that Continue saves exactly that; `also` is carried instead of what
+    `form` has under these names.
+    """
+    if answer_in(form) == STOP:
+        return None
+    stops = await _stopped_by(changes, portal=portal, visitor=visitor)
+    if not stops:
+        return None
     carried = [
         (name, value)
         for name, values in form.values.items()
-        if name not in _OWN
+        if name not in _OWN and name not in also
         for value in values
         if not (name == "shown" and value == FIELD)
     ]
@@ -87,7 +99,7 @@ def confirmation(
         form=Form(),
         problems=problems,
         stops=stops,
-        carried=[pair for pair in carried if pair[0] != "asked"],
+        carried=[*carried, *also.items()],
         action=action,
     )
 

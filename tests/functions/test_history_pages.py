@@ -85,10 +85,10 @@ class TestHistory:
         browser, fields = hospital.browser(AVERY), {"kind": "operation", "number": "1"}
 
         asked = await browser.post(HISTORY, fields)
-        unanswered = await browser.post(HISTORY, {**fields, "shown": "confirm"})
-        kept = await browser.post(HISTORY, {**fields, "shown": "confirm", "confirm": "keep"})
+        unanswered = await browser.post(HISTORY, {**fields, "asked": "yes"})
+        kept = await browser.post(HISTORY, {**fields, "asked": "yes", "stop": "keep"})
         assert hospital.environment.operation.organization == "Lamna West"
-        done = await browser.post(HISTORY, {**fields, "shown": "confirm", "confirm": "change"})
+        done = await browser.post(HISTORY, {**fields, "asked": "yes", "stop": "stop"})
 
         assert "Text messages will stop" in text_of(asked)
         assert "checked" not in asked.get_body().decode()
