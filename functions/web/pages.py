@@ -176,8 +176,8 @@ def _words(language: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     zone = str(facts["zone"] or "UTC")
     now = facts["now"]
 
-    def in_zone(speak: Callable[[datetime, str, str], object]) -> Callable[[datetime], object]:
-        return lambda moment: speak(moment, zone, language)
+    def in_zone(speak: Callable[[datetime, str, str], object]) -> Callable[..., object]:
+        return lambda moment, at=zone: speak(moment, at, language)
 
     def is_today(moment: datetime) -> bool:
         clinic = ZoneInfo(zone)
@@ -206,8 +206,12 @@ def _translated(language: str, text: str, **values: object) -> str:
     if not values:
         return spoken
     filled = spoken % values
-    # Spanish says "a la 1:30" but "a las 2:30".
-    return re.sub(r"\blas (?=1:\d\d\b)", "la ", filled) if language == "es" else filled
+    return _in_good_spanish(filled) if language == "es" else filled
+
+
+def _in_good_spanish(sentence: str) -> str:
+    """Spanish says "a la 1:30" but "a las 2:30", and the full stop of "p.m." also ends a sentence."""
+    return re.sub(r"\b([ap]\.m\.)\.", r"\1", re.sub(r"\blas (?=1:\d\d\b)", "la ", sentence))
 
 
 def spoken(language: str, sentence: str) -> str:

@@ -266,6 +266,13 @@ def test_spanish_has_its_own_article_for_one_oclock() -> None:
     assert "a la 1:30 p.m. no se realizará" in html
 
 
+def test_a_spanish_sentence_that_ends_with_the_time_has_one_full_stop() -> None:
+    html = html_of("join.html", "es", **OPEN_LINK, state="early")
+
+    assert re.search(r"\d p\.m\.(?!\.)", html)
+    assert "p.m.." not in html
+
+
 def test_on_first_arrival_the_page_leads_to_the_meeting_even_without_a_script() -> None:
     html = html_of(
         "waiting.html",
