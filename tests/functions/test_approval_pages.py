@@ -105,6 +105,8 @@ async def test_what_waits_is_listed_for_the_approver(ward: Ward) -> None:
     assert "Production" in page
     assert AVERY.address in page
     assert "Nothing is waiting for you." not in page
+    assert "Eastern Time" in page
+    assert "Coordinated Universal Time" not in page
 
 
 async def test_an_administrator_sees_that_it_waits_for_somebody_else(ward: Ward) -> None:
