@@ -16,6 +16,7 @@ from functions.web.records_of import records as records_of_approved
 from functions.web.records_shown import Shown, file_name, heading, shown, zipped
 from functions.web.replies import json_reply, see_other
 from functions.web.setup_tasks import setup_steps
+from functions.web.stopping import spoken_number
 from shared.domain.environment import Environment
 from shared.domain.errors import NotFound
 from shared.domain.integration_record import KINDS, as_text, record_of
@@ -143,6 +144,7 @@ class RecordPages:
             records=records,
             names=names,
             setup=setup_steps([one], names=spoken_names(names)),
+            spoken_number=spoken_number,
             live=await self.signs(visitor, one, every),
             comparison=compare(
                 form.text("pasted"),

@@ -83,6 +83,9 @@ class TestTheRecords:
             for value in record.values:
                 assert re.sub(r"\s+", " ", value.text) in page
 
+    async def test_the_number_of_texts_is_written_as_people_read_it(self, avery: Browser) -> None:
+        assert "+1 (206) 555-0111" in words_of(await avery.get(HERE))
+
     async def test_what_epic_fills_in_is_tinted(self, avery: Browser) -> None:
         page = text_of(await avery.get(HERE))
 
