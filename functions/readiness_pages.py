@@ -39,7 +39,7 @@ def readiness_pages(services: Services) -> func.Blueprint:
             zone=environments[0].operation.feed.zone if environments else "UTC",
             state=worst(found.checks),
             groups=_groups(found.checks),
-            labels={one.id: f"{one.operation.organization} ({one.kind})" for one in environments},
+            environments={one.id: one for one in environments},
         )
 
     return pages

@@ -28,7 +28,7 @@ async def test_an_administrator_sees_every_check_under_the_name_of_its_environme
 
     assert 'id="check-graph-permissions"' in html
     assert 'id="check-certificate-env-1"' in html
-    assert "Lamna Healthcare (production)" in html
+    assert "Lamna Healthcare (Production)" in html
     assert "Configured, not observed" in html
 
 

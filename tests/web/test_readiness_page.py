@@ -28,7 +28,7 @@ def shown(made: tuple[Check, ...], language: str = "en") -> str:
         checked_at=NOW,
         state=worst(made),
         groups=[(area, [one for one in made if one.area is area]) for area in Area],
-        labels={"env-1": "Lamna Healthcare (production)"},
+        environments={"env-1": environment()},
     )
     return answer.get_body().decode()
 
@@ -45,7 +45,8 @@ async def test_every_check_is_shown_with_its_state_in_words() -> None:
         for word in ("OK", "Warning", "Problem", "Configured, not observed")
         if f"</svg>{word}</span>" in html
     }
-    assert "Lamna Healthcare (production)" in html
+    assert "Lamna Healthcare (Production)" in html
+    assert "Lamna Healthcare (Producción)" in shown(made, "es")
 
 
 async def test_lines_to_paste_are_shown_escaped_and_can_be_copied() -> None:
