@@ -101,7 +101,7 @@ async def decide(
     await note(given, did, environment, now, content=content_hash)
     if approve:
         # First: two tenants that approve one address at the same moment must not both go live with it.
-        await claim(decided, given)
+        await claim(decided, decided.newest.connection.fhir_base_url, given)
     await saved(decided, found, given)
     await let_go(decided, given)
     return decided

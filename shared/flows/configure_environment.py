@@ -25,6 +25,7 @@ from shared.flows.configuring import (
     Configuring,
     administrator,
     as_seen,
+    claim,
     let_go,
     must_be_unique,
     note,
@@ -226,7 +227,13 @@ async def remove_environment(
     await note(given, "removed the environment", environment, now, kind=found.value.kind.value)
     # Before it is gone: a removal that dies here is repeated, and releases nothing twice.
     await let_go(found.value, given, keep_live=False)
-    await saved(found.value.removed(by=given.person, at=now), found, given)
+    try:
+        await saved(found.value.removed(by=given.person, at=now), found, given)
+    except ChangedMeanwhile as changed:
+        # It stays, and nobody else may go live with the address that it uses.
+        if (live := changed.newest.value.live) is not None:
+            await claim(changed.newest.value, live.connection.fhir_base_url, given)
+        raise
 
 
 async def visible(given: Configuring) -> list[Environment]:

@@ -122,43 +122,43 @@ def _held_by(use: AddressUse, given: Configuring) -> Said:
     )
 
 
-async def claim(environment: Environment, given: Configuring) -> None:
-    """Let the newest address of `environment` be known as in use by it. Harmless to repeat; raises Refused."""
-    address = address_hash(environment.newest.connection.fhir_base_url)
-    for _ in range(_ROUNDS):
-        found = await given.addresses.find(address)
-        use = found.value if found else AddressUse(address, None, None)
+async def claim(environment: Environment, fhir_base_url: str, given: Configuring) -> None:
+    """Let that address be known as in use by `environment`. Harmless to repeat; raises Refused."""
+
+    def claimed(use: AddressUse) -> AddressUse:
         if not use.may_use(environment.tenant):
             raise Refused({"connection.fhir_base_url": _held_by(use, given)})
-        claimed = use.claimed(environment.tenant, environment.id)
-        with suppress(AlreadyThere, OutOfStep):
-            if found is None:
-                await given.addresses.insert(claimed)
-            elif claimed != use:
-                await given.addresses.save(claimed, seen=found.version)
-            return
-    raise TryAgain("an address kept changing hands")
+        return use.claimed(environment.tenant, environment.id)
+
+    await _change_use(address_hash(fhir_base_url), claimed, given)
 
 
 async def let_go(environment: Environment, given: Configuring, *, keep_live: bool = True) -> None:
     """Release every address that `environment` ever had, but the one that is live. Harmless to repeat."""
+
+    def released(use: AddressUse) -> AddressUse:
+        return use.released(environment.tenant, environment.id)
+
     past = await given.environments.history(environment.id)
     live = environment.live.connection.fhir_base_url if environment.live and keep_live else ""
     addresses = {address_hash(url) for url in _addresses([*past, environment])} - {address_hash(live)}
     for address in sorted(addresses):
-        await _release(address, environment, given)
+        await _change_use(address, released, given)
 
 
-async def _release(address: str, environment: Environment, given: Configuring) -> None:
+async def _change_use(address: str, change: Callable[[AddressUse], AddressUse], given: Configuring) -> None:
+    """Save what `change` makes of the use of `address`; nothing is written when it stays as it is."""
     for _ in range(_ROUNDS):
         found = await given.addresses.find(address)
-        if found is None:
+        use = found.value if found else AddressUse(address, None, None)
+        changed = change(use)
+        if changed == use:
             return
-        released = found.value.released(environment.tenant, environment.id)
-        if released == found.value:
-            return
-        with suppress(OutOfStep):
-            await given.addresses.save(released, seen=found.version)
+        with suppress(AlreadyThere, OutOfStep):
+            if found is None:
+                await given.addresses.insert(changed)
+            else:
+                await given.addresses.save(changed, seen=found.version)
             return
     raise TryAgain("an address kept changing hands")
 

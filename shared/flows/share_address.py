@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.domain.address_use import AddressUse, ShareStage, address_hash
 from shared.domain.audit import AuditEntry
 from shared.domain.environment import EnvironmentId
-from shared.domain.errors import AlreadyThere, NotFound, OutOfStep, TryAgain
+from shared.domain.errors import NotFound, OutOfStep, TryAgain
 from shared.domain.tenant import TenantId
 from shared.domain.words import said
 from shared.flows.configuring import Configuring, administrator
@@ -126,7 +126,7 @@ async def _change(
                 {"by": given.person.tenant, "holder": found.value.tenant},
             )
             await sharing.audit_of(side).write(entry)
-        with suppress(OutOfStep, AlreadyThere):
+        with suppress(OutOfStep):
             await given.addresses.save(changed, seen=found.version)
             return
     raise TryAgain("an address kept changing hands")

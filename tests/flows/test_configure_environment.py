@@ -438,6 +438,21 @@ class TestRemoving:
 
         assert refused.value.problems == {"organization": "Type the organization name to confirm"}
 
+    async def test_one_that_changed_before_it_was_gone_keeps_its_address(self) -> None:
+        stamp = a_stamp()
+        await made(stamp)
+        await approve(stamp)
+        await other_side(stamp)
+        stamp.fail("environments.save", OutOfStep("somebody saved it"))
+
+        with pytest.raises(ChangedMeanwhile):
+            await configure.remove_environment(
+                ENVIRONMENT, confirmed="Lamna Healthcare", seen="", given=at(stamp, AVERY), now=LATER
+            )
+
+        with pytest.raises(Refused):
+            await approve(stamp, SECOND, asks=LENA, by=OTHER_APPROVER)
+
     async def test_nothing_starts_from_it_and_what_had_begun_is_finished_without_texts(self) -> None:
         hospital = Hospital()
         await configure.remove_environment(
