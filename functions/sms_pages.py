@@ -236,9 +236,7 @@ class _Pages:
             environments=every,
             versions={one.value.id: _version(form, one, conflicts) for one in found},
             conflicts=conflicts,
-            consents=[
-                (version, said(sentence), given.get(version)) for version, sentence in CONSENTS.items()
-            ],
+            consents=[(version, sentence, given.get(version)) for version, sentence in CONSENTS.items()],
             agreed=form.all("consents") if form else [version for version in CONSENTS if version in given],
             numbers=[(number, spoken_number(number)) for number in numbers_in_use(every)],
             expiries={one.id: expiry(one.newest.connection.certificates, now=now) for one in every},

@@ -13,8 +13,10 @@ from shared.domain.words import Said, said
 
 # The two sentences an administrator accepts before any text; the version is kept with who and when.
 CONSENTS = {
-    "texts-2026-1": "I allow this service to send text messages to patients on behalf of my organization.",
-    "agreed-2026-1": (
+    "texts-2026-1": said(
+        "I allow this service to send text messages to patients on behalf of my organization."
+    ),
+    "agreed-2026-1": said(
         "I confirm that my organization makes sure each person has agreed to send and receive text messages."
     ),
 }

@@ -103,6 +103,12 @@ class TestConsent:
         )
         assert "Given by" not in page
 
+    async def test_says_them_in_the_language_of_the_page(self, quiet: Hospital) -> None:
+        page = said_on(text_of(await quiet.browser(AVERY).get(f"{LIST}?lang=es")))
+
+        assert "Autorizo a este servicio a enviar mensajes de texto" in page
+        assert "I allow this service" not in page
+
     @pytest.mark.parametrize(("ticked", "empty"), [(BOTH[:1], 2), (BOTH[1:], 1), ([], 1)])
     async def test_needs_both_boxes_and_leads_to_the_first_empty_one(
         self, quiet: Hospital, ticked: list[str], empty: int
