@@ -38,7 +38,7 @@ def asked_wait(headers: Mapping[str, str], *, now: datetime) -> float | None:
             return min(seconds, _LONGEST_WAIT)
     try:
         until = parsedate_to_datetime(lower["retry-after"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT)
@@ -73,8 +73,9 @@ class Answer:
         """The body as a JSON object, or raise TurnedDown."""
         try:
             content = json.loads(self.body)
-        except ValueError:
-            # Not `from`: a JSON error carries the whole text it could not read.
+        except (ValueError, RecursionError):
+            # Not `from`: a JSON error carries the whole text it could not read. One that is nested a thousand deep
+            # is no answer either.
             content = None
         if not isinstance(content, dict):
             raise TurnedDown(f"{self.service} did not answer with a JSON object", code="not-readable")
@@ -106,7 +107,10 @@ async def call(
             raise TurnedDown(f"the address of {service} cannot be called", code="bad-address")
         # `params` alone would replace the query that the address already has.
         request = http.build_request(
-            method, target.copy_merge_params(params) if params else target, headers=headers, data=form
+            method,
+            target.copy_merge_params(params) if params else target,
+            headers={"Accept-Encoding": "identity", **(headers or {})},
+            data=form,
         )
         async with asyncio.timeout(seconds):
             response = await http.send(request, stream=True, follow_redirects=False)
@@ -128,6 +132,10 @@ async def call(
 
 
 async def _bounded(response: httpx.Response, service: str) -> bytes:
+    # Nothing compressed is asked for. What is compressed twice all the same grows by a million: two kilobytes of it
+    # would fill the memory before the first piece could be counted.
+    if len(response.headers.get_list("content-encoding", split_commas=True)) > 1:
+        raise TurnedDown(f"{service} sent something unreadable", code="not-readable")
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

@@ -1,6 +1,8 @@
 """Calls to other services say whether trying again can help, and never repeat what the service sent."""
 
+import gzip
 import logging
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import httpx
@@ -36,6 +38,7 @@ async def ask(answer: httpx.Response | Exception, **options: str) -> Answer:
         ({"Retry-After": "nan"}, None),
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Mon, 02 Mar 2026 15:00:30 +99999999999999999999"}, None),
         ({}, None),
     ],
 )
@@ -69,6 +72,45 @@ def test_a_refusal_is_final_and_keeps_its_status_as_code(status: int) -> None:
 async def test_no_answer_is_worth_another_try(problem: httpx.TransportError) -> None:
     with pytest.raises(TryAgain):
         await ask(problem)
+
+
+class Stream(httpx.AsyncByteStream):
+    """An answer on its way, not read yet."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.read = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.read = True
+        yield self.content
+
+
+async def test_an_answer_that_is_compressed_twice_is_never_unpacked() -> None:
+    stream = Stream(gzip.compress(gzip.compress(b"{}")))
+
+    with pytest.raises(TurnedDown) as refused:
+        await ask(httpx.Response(200, headers={"Content-Encoding": "gzip, gzip"}, stream=stream))
+
+    assert refused.value.code == "not-readable"
+    assert not stream.read
+
+
+async def test_a_server_that_compresses_unasked_is_understood() -> None:
+    stream = Stream(gzip.compress(b'{"a": 1}'))
+
+    answer = await ask(httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=stream))
+
+    assert answer.json() == {"a": 1}
+
+
+async def test_json_that_is_nested_without_end_is_no_answer() -> None:
+    answer = await ask(httpx.Response(200, content=b'{"a":' + b"[" * 100_000))
+
+    with pytest.raises(TurnedDown) as refused:
+        answer.json()
+
+    assert refused.value.code == "not-readable"
 
 
 async def test_an_answer_larger_than_anything_needed_is_not_read_to_its_end() -> None:
