@@ -171,8 +171,8 @@ class AddressChecker:
 
 
 def _forwarding(url: str, answer: Answer) -> tuple[Finding, str, Software]:
-    to = urljoin(f"{url}/metadata", answer.headers.get("location", ""))
     try:
+        to = urljoin(f"{url}/metadata", answer.headers.get("location", ""))
         there, here = urlsplit(to), urlsplit(url)
         host = there.hostname or ""
     except ValueError:

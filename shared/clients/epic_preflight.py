@@ -145,9 +145,12 @@ class EpicPreflight:
 def _judged(client: EpicClient, answer: Answer, *, url: str, redirect_uri: str) -> ClientResult:
     """A sign-in page or a way to one is good; an error page, or an error sent to us, is not."""
     if 300 <= answer.status < 400:
-        to = urljoin(url, answer.headers.get("location", ""))
+        try:
+            to = urljoin(url, answer.headers.get("location", ""))
+            errors = parse_qs(urlsplit(to).query).get("error", [])
+        except ValueError:
+            return not_accepted(client, redirect_uri)  # no browser could follow that
         ours = to.partition("?")[0] == redirect_uri
-        errors = parse_qs(urlsplit(to).query).get("error", [])
         if ours and errors:
             return oauth_error(client, errors[0])
         # Sites forward to their own sign-in page, and to a page named error when they will not.

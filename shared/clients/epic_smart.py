@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import httpx
 import jwt
@@ -97,6 +97,7 @@ class EpicSmart:
         if not all(known.get(name) for name in _SIGN_IN):
             known |= await self._from_openid(known["authorize_url"], headers)
         _check_address(known["keys_url"], base)
+        _parts(known["issuer"])
         return {name: known[name] for name in (*_ENDPOINTS, *_SIGN_IN)}
 
     async def _from_metadata(self, base: str, headers: dict[str, str]) -> dict[str, str]:
@@ -299,9 +300,19 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
+def _parts(address: str) -> SplitResult:
+    """The parts of an address that a server names, or raise TurnedDown for what cannot be read as one."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        raise TurnedDown(
+            "this FHIR server names a sign-in address that cannot be used", code="bad-address"
+        ) from None
+
+
 def _check_address(address: str, base: str) -> None:
     """https, or the very origin that the administrator entered (a sandbox may be plain http)."""
-    parts, ours = urlsplit(address), urlsplit(base)
+    parts, ours = _parts(address), urlsplit(base)
     same = (parts.scheme, parts.netloc) == (ours.scheme, ours.netloc)
     if not parts.netloc or parts.fragment or (parts.scheme != "https" and not same):
         raise TurnedDown("this FHIR server names a sign-in address that cannot be used", code="bad-address")

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.domain.attested import REVIEWED_FIRST
@@ -89,7 +89,9 @@ def _fhir_problem(url: str, private_hosts: frozenset[str]) -> str:
         return said("Enter the FHIR base URL")
     if len(url) > _URL_AT_MOST:
         return said("FHIR base URL must be %(most)s characters or fewer", most=_URL_AT_MOST)
-    parts = urlsplit(url)
+    parts = _parts(url)
+    if parts is None:
+        return said("FHIR base URL must start with https://")
     if "?" in url or "#" in url:
         return said("FHIR base URL must not include a question mark or #")
     if not _may_call(url, private_hosts) or parts.username:
@@ -112,9 +114,17 @@ def _is_bare_address(host: str) -> bool:
     return True
 
 
+def _parts(url: str) -> SplitResult | None:
+    """The parts of an address; None for what cannot be read as one, such as `https://[`."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
 def _may_call(url: str, private_hosts: frozenset[str]) -> bool:
-    parts = urlsplit(url)
-    if not parts.hostname:
+    parts = _parts(url)
+    if parts is None or not parts.hostname:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.netloc in private_hosts)
 

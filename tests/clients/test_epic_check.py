@@ -139,6 +139,12 @@ async def test_a_forwarding_elsewhere_is_not_followed() -> None:
     assert {request.url.host for request in server.requests} == {"ehr.example"}
 
 
+async def test_a_forwarding_to_what_is_no_address_is_no_fhir_server() -> None:
+    found = await check(epic(metadata=httpx.Response(302, headers={"location": "https://[other.example/"})))
+
+    assert codes(found) == [CheckCode.NOT_FHIR]
+
+
 async def test_a_forwarding_on_the_same_host_leads_to_the_address_to_enter() -> None:
     server = epic()
     moved = httpx.Response(301, headers={"location": f"{BASE}/metadata"})

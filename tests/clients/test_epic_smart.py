@@ -139,6 +139,8 @@ async def test_what_is_no_fhir_server_with_sign_in_is_told_from_one_that_is_away
         ("token_endpoint", "/oauth2/token"),
         ("authorization_endpoint", f"{OAUTH}/authorize#x"),
         ("jwks_uri", "http://ehr.example/oauth2/jwks"),
+        ("authorization_endpoint", "https://[ehr.example/authorize"),
+        ("issuer", "https://ehr.example]/oauth2"),
     ],
 )
 async def test_sign_in_addresses_must_be_safe_ones(name: str, address: str) -> None:

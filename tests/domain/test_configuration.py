@@ -44,6 +44,7 @@ FHIR, TEXTS = "connection.fhir_base_url", operation().texts
         ("https://epic.example/R4#", "FHIR base URL must not include a question mark or #"),
         ("http://epic.example/R4", "FHIR base URL must start with https://"),
         ("epic.example/R4", "FHIR base URL must start with https://"),
+        ("https://[epic.example/R4", "FHIR base URL must start with https://"),
         ("https://user@epic.example/R4", "FHIR base URL must start with https://"),
         ("https://epic.example/DSTU2/", "FHIR base URL must end with /R4. You entered a DSTU2 address."),
         ("https://epic.example/STU3", "FHIR base URL must end with /R4"),
@@ -89,8 +90,19 @@ def test_the_sandbox_may_be_plain_http_and_only_where_the_settings_say() -> None
             replace(connection(), write_back=WriteBackTarget("http://epic.example/s")),
             {"connection.write_back.url": "The status service's address must start with https://"},
         ),
+        (
+            replace(connection(), write_back=WriteBackTarget("https://[epic.example/s")),
+            {"connection.write_back.url": "The status service's address must start with https://"},
+        ),
     ],
-    ids=["no approver", "too many", "no address", "the same twice", "write-back in the clear"],
+    ids=[
+        "no approver",
+        "too many",
+        "no address",
+        "the same twice",
+        "write-back in the clear",
+        "write-back to what is no address",
+    ],
 )
 def test_what_a_connection_needs(wrong: Connection, problems: dict[str, str]) -> None:
     assert problems_of_connection(wrong, private_hosts=frozenset()) == problems
