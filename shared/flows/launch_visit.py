@@ -1,5 +1,6 @@
 """A SMART launch from Epic: check who sends, send them to sign in, and bring them to their visit."""
 
+import asyncio
 import hashlib
 import logging
 import secrets
@@ -35,7 +36,7 @@ from shared.flows.ports import (
     SessionIndex,
 )
 from shared.flows.prepare_visit import Preparing, visit_of, with_meeting
-from shared.flows.settle_appointment import PREPARE, put_link
+from shared.flows.settle_appointment import PREPARE, PREPARED_BEFORE, put_link
 
 logger = logging.getLogger(__name__)
 
@@ -160,9 +161,20 @@ async def finish_launch(
     if context.environment and context.environment != environment.id:
         mix_up = await note_other_record(context.environment, environment, given=given.noting, now=now)
         raise LaunchFailed(LaunchFailure.OTHER_ENVIRONMENT, mix_up)
-    await note_launch(launch.role, context, environment, given=given.noting, now=now)
+    # Beside the rest, so that nobody waits for the sign of life; before the answer, so that none is lost.
+    noted = asyncio.create_task(note_launch(launch.role, context, environment, given=given.noting, now=now))
+    try:
+        return await _arrived(launch.role, environment, context, given=given, now=now)
+    finally:
+        await noted
+
+
+async def _arrived(
+    role: LaunchRole, environment: LiveEnvironment, context: LaunchContext, *, given: Landing, now: datetime
+) -> ToVisit | ToJoinPage:
+    """Bring whoever Epic confirmed to their visit."""
     appointment = await _appointment(context, given.stores_of(environment))
-    if launch.role is LaunchRole.PROVIDER:
+    if role is LaunchRole.PROVIDER:
         return await _provider(environment, context, appointment, given=given, now=now)
     return await _patient(environment, context, appointment, given=given, now=now)
 
@@ -225,7 +237,7 @@ async def _provider(
         logger.warning("Teams refused a meeting with code %s", refusal.code or "none")
         raise LaunchFailed(LaunchFailure.TEAMS_SAID_NO) from refusal
     visit = await _known_to_epic(found, name, context, preparing)
-    await _watch_soon(visit, given.plans, now=now)
+    await _watch_soon(visit, appointment, given.plans, now=now)
 
     session = secrets.token_urlsafe(32)
     await given.sessions.put(
@@ -295,8 +307,13 @@ async def _known_to_epic(
     raise LaunchFailed(LaunchFailure.TEAMS_AWAY)
 
 
-async def _watch_soon(visit: Visit, plans: Plans, *, now: datetime) -> None:
-    """Have the next tick subscribe to the call, when it has not been: that takes Graph several seconds."""
-    if visit.subscription is None:
+async def _watch_soon(visit: Visit, appointment: Appointment, plans: Plans, *, now: datetime) -> None:
+    """Have the next tick subscribe to the call, when it has not been: that takes Graph several seconds.
+
+    Before the time at which every visit is prepared, the plan for that stands, and a tick would do nothing.
+    """
+    starts_at = appointment.starts_at
+    early = starts_at is not None and now < starts_at - PREPARED_BEFORE
+    if visit.subscription is None and not early:
         ref = visit.ref
         await plans.visits.add([Due(ref.tenant, ref.environment, ref.key, PREPARE, now)], now=now)

@@ -11,8 +11,9 @@ import pytest
 from shared.domain.environment import EnvironmentId, Meetings
 from shared.domain.errors import TryAgain, TurnedDown
 from shared.domain.launch import LaunchContext, LaunchRole
-from tests.fakes.hospital import CARTER, ENVIRONMENT, FHIR, Hospital, environment
-from tests.hl7v2.siu import text
+from shared.domain.sign_of_life import SignKind
+from tests.fakes.hospital import CARTER, ENVIRONMENT, FHIR, TENANT, Hospital, environment
+from tests.hl7v2.siu import START, text
 
 SENT = ("opaque-launch", "opaque-code", "https://evil.example", "stolen-state")
 
@@ -291,6 +292,28 @@ async def test_a_launch_to_an_existing_meeting_asks_graph_for_nothing() -> None:
     assert (hospital.teams.asked, len(hospital.teams.set_ups)) == (1, 1)
 
 
+async def test_a_second_launch_in_a_minute_notes_no_second_sign_of_life() -> None:
+    hospital = await booked()
+    hospital.clock.set(START - timedelta(minutes=30))
+    before = hospital.calls["signs.note"]
+
+    await comes_back(hospital, await hospital.app.get(launch_path()))
+    await comes_back(hospital, await hospital.app.get(launch_path()))
+
+    assert hospital.calls["signs.note"] - before == 1
+
+
+async def test_a_launch_without_a_visit_is_a_sign_of_life_before_it_is_answered() -> None:
+    hospital = await booked()
+    hospital.smart.contexts[SENT[1]] = replace(CONTEXT, session="999999")
+
+    answer = await comes_back(hospital, await hospital.app.get(launch_path()))
+
+    assert answer.status_code == 404
+    signs = await hospital.stamp.signs(TENANT, ENVIRONMENT).all()
+    assert [one.kind for one in signs.launches] == [SignKind.PROVIDER]
+
+
 async def test_a_covering_provider_becomes_co_organizer_and_the_organizer_stays() -> None:
     hospital = await booked()
     await comes_back(hospital, await hospital.app.get(launch_path()))
@@ -303,8 +326,17 @@ async def test_a_covering_provider_becomes_co_organizer_and_the_organizer_stays(
     assert len(hospital.teams.made) == 1
 
 
-async def test_a_launch_that_makes_the_meeting_stays_within_its_budget() -> None:
+@pytest.mark.parametrize(
+    ("ahead", "most"),
+    [
+        (timedelta(days=10), 5),  # claim, visit, meeting, session, sign of life
+        (timedelta(minutes=30), 6),  # and the watch; the sign is one of a minute, which nobody waits for
+    ],
+    ids=["early", "at its time"],
+)
+async def test_a_launch_that_makes_the_meeting_stays_within_its_budget(ahead: timedelta, most: int) -> None:
     hospital = await booked()
+    hospital.clock.set(START - ahead)
     begun = await hospital.app.get(launch_path())
     before = hospital.calls.copy()
     wrote = hospital.writes()
@@ -313,6 +345,6 @@ async def test_a_launch_that_makes_the_meeting_stays_within_its_budget() -> None
 
     written = (hospital.writes() - wrote).total()
     pinned = hospital.calls["stamp_pin.pinned"] - before["stamp_pin.pinned"]  # once a process in production
-    assert written <= 6  # claim, visit, meeting, Epic's id, watch, session
+    assert written <= most
     assert (hospital.calls - before).total() - written - pinned <= 6
     assert (hospital.teams.asked, len(hospital.teams.set_ups)) == (1, 1)
