@@ -6,11 +6,10 @@ the order of lines mean nothing; everything else does.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from shared.domain.environment import EnvironmentId
 from shared.domain.integration_record import Record, RecordKind, Value
-from shared.domain.record_mistakes import Cause, marked, ranges, shown, usual_mistakes
+from shared.domain.record_mistakes import Cause, marked, ranges, shown, steps, usual_mistakes
 from shared.domain.words import Said, said
 
 MOST_PASTED = 20_000
@@ -97,7 +96,8 @@ def _similar(one: str, other: str) -> float:
         return 2.0
     if max(len(one), len(other)) > _LONGEST:
         return 0.0
-    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+    alike = sum(end - start for tag, start, end, _, _ in steps(one, other) if tag == "equal")
+    return 2 * alike / (len(one) + len(other))
 
 
 def _whole(record: Record, lines: list[str], against: Against) -> tuple[Difference, ...]:

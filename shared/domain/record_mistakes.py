@@ -5,6 +5,7 @@ is left after the last step is told by the place of its characters.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -28,6 +29,9 @@ class Cause(StrEnum):
     OTHER_RECORD = "other-record"
 
 
+# difflib looks at every pair of equal characters, some again and again: two of Epic's values have a thousand pairs,
+# and two long texts of a few letters keep everybody waiting for minutes.
+_MOST_PAIRS = 10_000
 _RANGES_SHOWN = 5
 _LONGEST_SHOWN = 60
 _SPACES = re.compile(r"\s+")
@@ -140,7 +144,7 @@ def marked(text: str, wanted: str) -> tuple[tuple[tuple[str, bool], ...], tuple[
     """Both texts in pieces, each with whether it differs from the other."""
     ours: list[tuple[str, bool]] = []
     theirs: list[tuple[str, bool]] = []
-    for tag, i1, i2, j1, j2 in _steps(text, wanted):
+    for tag, i1, i2, j1, j2 in steps(text, wanted):
         if i2 > i1:
             theirs.append((text[i1:i2], tag != "equal"))
         if j2 > j1:
@@ -152,7 +156,7 @@ def ranges(text: str, wanted: str) -> list[Said]:
     """Where the characters differ, in words; places are counted in what was pasted, from 1."""
     found = [
         _range(tag, i1 + 1, i2, text[i1:i2], wanted[j1:j2])
-        for tag, i1, i2, j1, j2 in _steps(text, wanted)
+        for tag, i1, i2, j1, j2 in steps(text, wanted)
         if tag != "equal"
     ]
     if len(found) > _RANGES_SHOWN:
@@ -160,8 +164,23 @@ def ranges(text: str, wanted: str) -> list[Said]:
     return found
 
 
-def _steps(text: str, wanted: str) -> Sequence[tuple[str, int, int, int, int]]:
-    return SequenceMatcher(None, text, wanted, autojunk=False).get_opcodes()
+def steps(text: str, wanted: str) -> Sequence[tuple[str, int, int, int, int]]:
+    """How `text` becomes `wanted`, as difflib says it; one step in the middle where looking closer takes too long."""
+    there, here = Counter(text), Counter(wanted)
+    if sum(count * here[sign] for sign, count in there.items()) <= _MOST_PAIRS:
+        return SequenceMatcher(None, text, wanted, autojunk=False).get_opcodes()
+    common = min(len(text), len(wanted))
+    first = next((place for place in range(common) if text[place] != wanted[place]), common)
+    rest = common - first
+    last = next((place for place in range(rest) if text[-1 - place] != wanted[-1 - place]), rest)
+    end, wanted_end = len(text) - last, len(wanted) - last
+    tag = "replace" if first < end and first < wanted_end else "delete" if first < end else "insert"
+    found = (
+        ("equal", 0, first, 0, first),
+        (tag, first, end, first, wanted_end),
+        ("equal", end, len(text), wanted_end, len(wanted)),
+    )
+    return [one for one in found if one[1] < one[2] or one[3] < one[4]]
 
 
 def _range(tag: str, first: int, last: int, theirs: str, ours: str) -> Said:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from shared.domain.environment import EnvironmentId
 from shared.domain.integration_record import Record, RecordKind, record_of
 from shared.domain.record_comparison import Against, Comparison, compare
-from shared.domain.record_mistakes import Cause
+from shared.domain.record_mistakes import Cause, marked
 from tests.domain.test_integration_record import APP, made
 
 OWN, OTHER = EnvironmentId("a1b2c3d4e5f60718"), EnvironmentId("00ff00ff00ff00ff")
@@ -157,6 +157,27 @@ def test_the_pieces_show_both_sides_whole() -> None:
     assert "".join(text for text, _ in only.pasted) == pasted
     assert "".join(text for text, _ in only.expected) == CONTEXT
     assert any(differs for _, differs in only.pasted)
+
+
+def test_long_values_of_a_few_letters_are_told_apart_without_looking_at_every_pair() -> None:
+    # A site's own value may be of such a kind. Letter by letter, one of full length takes minutes.
+    wanted, pasted = "start" + "ab" * 400 + "end", "start" + "ba" * 300 + "end"
+
+    theirs, ours = marked(pasted, wanted)
+
+    assert theirs == (("start", False), ("ba" * 300, True), ("end", False))
+    assert ours == (("start", False), ("ab" * 400, True), ("end", False))
+
+
+@given(st.text("ab", max_size=400), st.text("ab", max_size=400))
+def test_the_steps_between_two_texts_leave_nothing_out(text: str, wanted: str) -> None:
+    theirs, ours = marked(text, wanted)
+
+    assert "".join(piece for piece, _ in theirs) == text
+    assert "".join(piece for piece, _ in ours) == wanted
+    assert [piece for piece, differs in theirs if not differs] == [
+        piece for piece, differs in ours if not differs
+    ]
 
 
 def test_prose_and_enormous_pastes_are_answered_quickly() -> None:
