@@ -53,9 +53,31 @@ def differences(
     ]
 
 
+# Who may decide or organize is kept by object id, or for a while by an address that somebody typed.
+_PEOPLE = frozenset(
+    {
+        "connection.approvers",
+        "operation.meetings.scheduling_accounts",
+        "operation.meetings.providers",
+    }
+)
+
+
 def in_words(found: list[Difference]) -> dict[str, str]:
-    """Differences as facts of an audit entry: label to `before -> after`."""
-    return {str(one.label): f"{one.before or '-'} -> {one.after or '-'}" for one in found}
+    """Differences as facts of an audit entry, which holds no address of a person: label to `before -> after`."""
+    return {str(one.label): f"{_kept(one, one.before)} -> {_kept(one, one.after)}" for one in found}
+
+
+def _kept(one: Difference, text: str) -> str:
+    if one.field not in _PEOPLE:
+        return text or "-"
+    # Addresses are personal data until they are bound to an id, and the audit chain is never changed again.
+    return ", ".join(_without_address(part) for part in text.split(", ")) or "-"
+
+
+def _without_address(part: str) -> str:
+    key, sign, who = part.rpartition("=")
+    return f"{key}{sign}typed address" if "@" in who else part
 
 
 def masked(*numbers: str) -> Hidden:

@@ -49,6 +49,21 @@ def test_numbers_are_masked_and_still_compared_whole() -> None:
     assert "+1206" not in repr(found)
 
 
+def test_an_address_that_was_typed_is_shown_and_never_written_into_the_audit_log() -> None:
+    before = replace(connection(), approvers=("oid-priya",))
+    after = replace(before, approvers=("oid-priya", "riley@lamna.example"))
+    meetings = Meetings(scheduling_accounts=("desk@lamna.example",), providers={"E17": "dana@lamna.example"})
+
+    found = differences(before, after)
+
+    assert found[0].after == "oid-priya, riley@lamna.example"
+    assert in_words(found) == {"Approvers": "oid-priya -> oid-priya, typed address"}
+    assert in_words(differences(operation(meetings=Meetings()), operation(meetings=meetings))) == {
+        "Scheduling accounts": "- -> typed address",
+        "Providers": "- -> E17=typed address",
+    }
+
+
 def test_a_certificate_is_known_by_its_fingerprint_never_by_its_content() -> None:
     found = differences(connection(), replace(connection(), certificates=()))
 
