@@ -14,6 +14,7 @@ from shared.domain.record_comparison import compare
 from shared.domain.sign_of_life import mix_up_of
 from shared.domain.tenant import Role
 from shared.domain.words import said
+from shared.flows.configure_environment import visible
 from shared.flows.renew_key import keys_of, renew_key
 from shared.wiring import Services
 
@@ -132,7 +133,7 @@ def api_records(services: Services) -> func.Blueprint:
 async def _one(
     call: Call[None] | Call[models.PastedIn] | Call[models.NewKeyIn],
 ) -> tuple[Environment, list[Environment]]:
-    every = await seen.environments_seen(call.configuring())
+    every = await visible(call.configuring())
     return seen.one_of(every, call.path("environment")), every
 
 

@@ -11,14 +11,15 @@ from functions.web.approving import approver_of, approving, asking, callback_url
 from functions.web.colleagues import spoken_names
 from functions.web.cookies import LAUNCH, cookie
 from functions.web.door import door
+from functions.web.environment_found import find_environment
 from functions.web.forms import Form
 from functions.web.portal import Portal, Visitor
 from functions.web.replies import found, see_other
 from functions.web.setup_tasks import setup_steps
 from shared.domain.approval import ApprovalFailure, check_proof, sentence
 from shared.domain.difference import Difference, differences
-from shared.domain.environment import Environment, EnvironmentId, Stage
-from shared.domain.errors import NotFound, OutOfStep, Refused
+from shared.domain.environment import Environment, Stage
+from shared.domain.errors import OutOfStep, Refused
 from shared.domain.launch import LAUNCH_LIVES
 from shared.domain.portal_session import PROOF_LIVES, Colleague
 from shared.domain.words import Said, said
@@ -153,11 +154,7 @@ class _Pages:
 
     async def find(self, req: func.HttpRequest, visitor: Visitor) -> Environment:
         """The environment in the path when the visitor may see it; NotFound otherwise."""
-        wanted = EnvironmentId(req.route_params.get("environment", ""))
-        one = (await self.services.environments_of(visitor.person.tenant).get(wanted)).value
-        if one.removed_at is not None or not (visitor.person.roles or one.names_as_approver(visitor.names)):
-            raise NotFound(said("There is no such environment."))
-        return one
+        return (await find_environment(self.portal, req, visitor)).value
 
     async def people(self, visitor: Visitor, every: Sequence[Environment]) -> dict[str, Colleague]:
         ids = {
@@ -169,7 +166,7 @@ class _Pages:
         return await self.services.people(visitor.person.tenant).named(ids)
 
     async def listing(self, req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
-        every = await self.services.environments_of(visitor.person.tenant).all()
+        every = visitor.environments
         mine = waiting_for(visitor.names, every)
         others = [
             one

@@ -12,7 +12,6 @@ from functions.web.audit_words import ACTIONS, action, as_csv, changes, must_wat
 from functions.web.door import door
 from functions.web.portal import Portal, Visitor
 from shared.domain.audit import Linked, fault_within
-from shared.domain.environment import Environment
 from shared.domain.errors import NotFound, Refused
 from shared.domain.words import said
 from shared.flows.read_audit import Asked, Found, environment_of, read_audit
@@ -46,9 +45,6 @@ def audit_pages(services: Services) -> func.Blueprint:
             people=services.people(tenant),
         )
 
-    async def environments(visitor: Visitor) -> dict[str, Environment]:
-        return {one.id: one for one in await services.environments_of(visitor.person.tenant).all()}
-
     @pages.function_name("audit_page")
     @pages.route("audit", methods=["GET"])
     @door(watching, worded=portal.worded)
@@ -73,7 +69,7 @@ def audit_pages(services: Services) -> func.Blueprint:
             filtered=bool(given),
             entries=shown.entries,
             names=shown.names,
-            environments=await environments(visitor),
+            environments={one.id: one for one in visitor.environments},
             actions=ACTIONS,
             action=action,
             result=result,
@@ -105,7 +101,7 @@ def audit_pages(services: Services) -> func.Blueprint:
             nav="audit",
             one=entry,
             names=await services.people(visitor.person.tenant).named({entry.entry.who}),
-            environments=await environments(visitor),
+            environments={one.id: one for one in visitor.environments},
             action=action,
             result=result,
             utc=utc,

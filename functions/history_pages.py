@@ -7,6 +7,7 @@ import azure.functions as func
 
 from functions.web import environment_files as files
 from functions.web.door import door
+from functions.web.environment_found import find_environment
 from functions.web.forms import Form
 from functions.web.made_once import made_once
 from functions.web.portal import Portal, Visitor
@@ -15,11 +16,10 @@ from functions.web.stopping import KEEP, Change, answer_in, question
 from functions.web.version_models import file_of
 from shared.domain.address_use import ShareStage
 from shared.domain.difference import differences
-from shared.domain.environment import Environment, EnvironmentId
+from shared.domain.environment import EnvironmentId
 from shared.domain.errors import DomainError, NotFound, OutOfStep, Refused
 from shared.domain.history import Half, HistoryEntry, version
 from shared.domain.tenant import TenantId
-from shared.domain.versioned import Versioned
 from shared.domain.words import said
 from shared.flows import restore_version as versions
 from shared.flows import share_address as sharing
@@ -40,18 +40,13 @@ def history_pages(services: Services) -> func.Blueprint:
     return endpoints
 
 
-async def _find(portal: Portal, req: func.HttpRequest, visitor: Visitor) -> Versioned[Environment]:
-    environments = portal.services.environments_of(visitor.person.tenant)
-    return await environments.get(EnvironmentId(str(req.route_params["environment"])))
-
-
 def _history(endpoints: func.Blueprint, portal: Portal) -> None:
     services = portal.services
 
     async def shown(
         req: func.HttpRequest, visitor: Visitor, *, status: int = HTTPStatus.OK, **facts: Any
     ) -> func.HttpResponse:
-        found = await _find(portal, req, visitor)
+        found = await find_environment(portal, req, visitor)
         entries = await versions.history(found.value.id, portal.configuring(visitor))
         ids = {one.saved_by for one in entries} | {one.decided_by for one in entries}
         newest = {"connection": found.value.newest.number, "operation": found.value.operation_version}
@@ -83,7 +78,7 @@ def _history(endpoints: func.Blueprint, portal: Portal) -> None:
     async def restore(req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
         """Bring an earlier version back, after a confirmation when that stops something."""
         form = await portal.form(req, visitor)
-        found = await _find(portal, req, visitor)
+        found = await find_environment(portal, req, visitor)
         given, now = portal.configuring(visitor), services.now()
         here = f"/setup/history/{found.value.id}"
         kind, number = _half(form.text("kind")), _number(form.text("number"))
@@ -168,7 +163,7 @@ def _copies(endpoints: func.Blueprint, portal: Portal) -> None:
     async def shown(
         req: func.HttpRequest, visitor: Visitor, *, status: int = HTTPStatus.OK, **facts: Any
     ) -> func.HttpResponse:
-        environment = (await _find(portal, req, visitor)).value
+        environment = (await find_environment(portal, req, visitor)).value
         found = []
         try:
             copy = versions.for_production(environment)
@@ -205,7 +200,7 @@ def _copies(endpoints: func.Blueprint, portal: Portal) -> None:
     async def make(req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
         """Make the production environment, once."""
         form = await portal.form(req, visitor)
-        environment = (await _find(portal, req, visitor)).value
+        environment = (await find_environment(portal, req, visitor)).value
         try:
             made = await versions.copy_to_production(
                 environment.id,
@@ -224,7 +219,7 @@ def _files(endpoints: func.Blueprint, portal: Portal) -> None:
     async def shown(
         req: func.HttpRequest, visitor: Visitor, *, status: int = HTTPStatus.OK, **facts: Any
     ) -> func.HttpResponse:
-        every = await services.environments_of(visitor.person.tenant).all()
+        every = visitor.environments
         named = [(one.id, f"{one.operation.organization} ({one.kind.value})") for one in every]
         return portal.page(
             req,
@@ -242,7 +237,7 @@ def _files(endpoints: func.Blueprint, portal: Portal) -> None:
     @door(portal.administrator, worded=portal.worded)
     async def export(req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
         """The newest settings as a file."""
-        environment = (await _find(portal, req, visitor)).value
+        environment = (await find_environment(portal, req, visitor)).value
         name = f"environment-{environment.kind.value}-{environment.id}.json"
         return func.HttpResponse(
             file_of(environment).model_dump_json(indent=2) + "\n",
@@ -301,7 +296,7 @@ def _sharing(endpoints: func.Blueprint, portal: Portal) -> None:
         req: func.HttpRequest, visitor: Visitor, *, status: int = HTTPStatus.OK, **facts: Any
     ) -> func.HttpResponse:
         given = portal.configuring(visitor)
-        every = await given.environments.all()
+        every = visitor.environments
         named = [
             (one.id, f"{one.operation.organization}: {one.newest.connection.fhir_base_url}") for one in every
         ]

@@ -13,7 +13,6 @@ from shared.domain.errors import NotSignedIn
 from shared.domain.integration_record import KINDS
 from shared.domain.sign_of_life import Signs
 from shared.domain.words import Said
-from shared.flows.configure_environment import visible
 from shared.wiring import Services
 
 
@@ -49,7 +48,7 @@ def home_page(services: Services) -> func.Blueprint:
         """Show the front page."""
         if visitor is None:
             return portal.page(req, None, "home.html")
-        every = await visible(portal.configuring(visitor))
+        every = visitor.environments
         signs = await signs_of(visitor, every)
         approvers = {id for one in every for id in one.newest.connection.approvers if "@" not in id}
         known = await services.people(visitor.person.tenant).named(approvers)

@@ -5,7 +5,6 @@ import azure.functions as func
 from functions.web.door import door
 from functions.web.onboarding import PREREQUISITES, legs
 from functions.web.portal import Portal, Visitor
-from shared.flows.configure_environment import visible
 from shared.wiring import Services
 
 
@@ -19,7 +18,7 @@ def onboarding_pages(services: Services) -> func.Blueprint:
     @door(portal.signed_in, worded=portal.worded)
     async def show(req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
         """The five stages with what is known to be done."""
-        every = await visible(portal.configuring(visitor))
+        every = visitor.environments
         signs = {
             one.id: await services.signs(visitor.person.tenant, one.id).all()
             for one in every

@@ -97,7 +97,7 @@ class _Pages:
         found: AddressCheck | None = None,
         status: int = HTTPStatus.OK,
     ) -> func.HttpResponse:
-        every = await configure.visible(self.portal.configuring(visitor))
+        every = visitor.environments
         names = await people_of(self.services, visitor, every)
         if found is not None and found.problem is not None:
             problems = {**(problems or {}), FHIR.name: found.problem}

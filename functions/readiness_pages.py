@@ -1,5 +1,7 @@
 """The readiness page: everything a video visit needs, looked at while the administrator waits."""
 
+from collections.abc import Sequence
+
 import azure.functions as func
 
 from functions.web.deployment import deployment_of
@@ -22,7 +24,7 @@ def readiness_pages(services: Services) -> func.Blueprint:
     async def show(req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
         """Look at everything, ten seconds at most, and show it by who would mend it."""
         tenant = visitor.person.tenant
-        environments = await services.environments_of(tenant).all()
+        environments = visitor.environments
         found = await check_readiness(
             environments,
             observers=services.observers(tenant),
@@ -50,7 +52,7 @@ def _groups(checks: tuple[Check, ...]) -> list[tuple[Area, list[Check]]]:
     return [(area, found) for area, found in grouped if found]
 
 
-async def _names(services: Services, environments: list[Environment]) -> dict[str, str]:
+async def _names(services: Services, environments: Sequence[Environment]) -> dict[str, str]:
     """What people remembered by the portal are called; others are shown by their object id."""
     if not environments:
         return {}

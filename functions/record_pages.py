@@ -1,6 +1,6 @@
 """The portal's "Review and finish": the integration records of an approved environment, and whether Epic uses them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -11,7 +11,7 @@ from functions.web.door import door
 from functions.web.forms import Form
 from functions.web.pages import spoken
 from functions.web.portal import Portal, Visitor
-from functions.web.records_of import against, environments_seen, one_of, samples
+from functions.web.records_of import against, one_of, samples
 from functions.web.records_of import records as records_of_approved
 from functions.web.records_shown import Shown, file_name, heading, shown, zipped
 from functions.web.replies import json_reply, see_other
@@ -42,7 +42,7 @@ def record_pages(services: Services) -> func.Blueprint:
     @door(portal.signed_in, worded=portal.worded)
     async def show_first(req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
         """The records of the first environment, or where one is made."""
-        every = await pages.environments(visitor)
+        every = visitor.environments
         first = next((one for one in every if one.live), every[0] if every else None)
         return see_other(f"{LIST}/{first.id}" if first else "/setup/organizations")
 
@@ -101,15 +101,14 @@ class RecordPages:
     services: Services
     portal: Portal
 
-    async def environments(self, visitor: Visitor) -> list[Environment]:
-        return await environments_seen(self.portal.configuring(visitor))
-
-    async def find(self, req: func.HttpRequest, visitor: Visitor) -> tuple[Environment, list[Environment]]:
+    async def find(
+        self, req: func.HttpRequest, visitor: Visitor
+    ) -> tuple[Environment, Sequence[Environment]]:
         """The environment in the path when the visitor may see it, and all that they may see."""
-        every = await self.environments(visitor)
+        every = visitor.environments
         return one_of(every, req.route_params.get("environment", "")), every
 
-    async def signs(self, visitor: Visitor, one: Environment, every: list[Environment]) -> Shown:
+    async def signs(self, visitor: Visitor, one: Environment, every: Sequence[Environment]) -> Shown:
         return shown(
             await self.services.signs(one.tenant, one.id).all(),
             environment=one,

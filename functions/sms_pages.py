@@ -92,7 +92,7 @@ def sms_pages(services: Services) -> func.Blueprint:
         page = f"{LIST}/{found.value.id}"
         if answer_in(form) == KEEP:
             return see_other(f"{page}?done=kept")
-        every = await configure.visible(portal.configuring(visitor))
+        every = visitor.environments
         try:
             texts = read_texts(form, found.value, given=_given(every))
         except Refused as refused:
@@ -159,7 +159,7 @@ class _Pages:
 
     async def environments(self, visitor: Visitor) -> list[Versioned[Environment]]:
         given = self.portal.configuring(visitor)
-        return [await given.environments.get(one.id) for one in await configure.visible(given)]
+        return [await given.environments.get(one.id) for one in visitor.environments]
 
     async def save(
         self,
@@ -258,7 +258,7 @@ class _Pages:
         status: int = HTTPStatus.OK,
     ) -> func.HttpResponse:
         one, now = found.value, self.services.now()
-        every = await configure.visible(self.portal.configuring(visitor))
+        every = visitor.environments
         given = _given(every)
         conflict = status == HTTPStatus.CONFLICT
         facts: dict[str, Any] = {

@@ -17,6 +17,7 @@ from functions.web.forms import Form, packed, read_form, unpacked
 from functions.web.pages import language_of, page
 from functions.web.refused_attempts import note_refusal
 from functions.web.replies import see_other
+from shared.domain.environment import Environment
 from shared.domain.errors import (
     DomainError,
     Misdirected,
@@ -30,7 +31,7 @@ from shared.domain.portal_session import Colleague, HeldForm, PortalSession
 from shared.domain.tenant import Person, Role
 from shared.domain.words import said
 from shared.flows.configuring import Configuring
-from shared.flows.know_person import approver_names, named_on_any
+from shared.flows.know_person import approver_names
 from shared.flows.launch_visit import hashed
 from shared.wiring import Services
 
@@ -50,13 +51,18 @@ class NoAccess(NotAllowed):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody signed in. `names` is what an environment may call them as approver, `csrf` goes into forms."""
+    """Somebody signed in. `names` is what an environment may call them as approver, `csrf` goes into forms.
+
+    `environments` are those that they may see, as the guard has just read them: all for those with a role, else
+    the ones that name them. Whoever changes one reads it again, for its version.
+    """
 
     person: Person
     session: PortalSession
     csrf: str
     language: str
     names: frozenset[str]
+    environments: tuple[Environment, ...] = ()
 
     @property
     def is_administrator(self) -> bool:
@@ -101,9 +107,10 @@ class Portal:
             raise NotPinned(said("Your organization has not been set up here yet.")) from None
         environments = await self.services.environments_of(person.tenant).all()
         names = await approver_names(person, self.services.people(person.tenant), environments)
-        if not person.roles and not named_on_any(names, environments):
+        seen = tuple(one for one in environments if person.roles or one.names_as_approver(names))
+        if not person.roles and not seen:
             raise NoAccess(said("You do not have access to this portal."))
-        return replace(visitor, names=names)
+        return replace(visitor, names=names, environments=seen)
 
     async def administrator(self, req: func.HttpRequest) -> Visitor:
         """A guard: an administrator of a pinned tenant."""

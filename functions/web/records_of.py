@@ -8,16 +8,9 @@ from shared.domain.integration_record import KINDS, Record, records_of, sample_l
 from shared.domain.launch import LaunchRole
 from shared.domain.record_comparison import Against
 from shared.domain.words import said
-from shared.flows.configure_environment import visible
-from shared.flows.configuring import Configuring
 from shared.wiring import Services
 
 _SAMPLE_ROLES = (LaunchRole.PROVIDER, LaunchRole.PATIENT, LaunchRole.DEVICE_TEST)
-
-
-async def environments_seen(given: Configuring) -> list[Environment]:
-    """The environments that the person may see and nobody removed."""
-    return [one for one in await visible(given) if one.removed_at is None]
 
 
 def one_of(every: Sequence[Environment], wanted: str) -> Environment:
