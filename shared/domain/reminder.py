@@ -33,3 +33,9 @@ def planned(ref: AppointmentRef, starts_at: datetime, texts: Texts, *, now: date
         for before in sorted(set(texts.reminders), reverse=True)
         if starts_at - before > now
     )
+
+
+def plans_more(before: Texts, after: Texts) -> bool:
+    """Whether `after` asks for reminders that were not planned under `before`."""
+    known = before.reminders if before.on else ()
+    return after.on and not set(after.reminders) <= set(known)

@@ -17,6 +17,7 @@ from shared.domain.environment import (
     Stage,
 )
 from shared.domain.errors import AlreadyThere, NotAllowed, NotFound, Refused
+from shared.domain.reminder import plans_more
 from shared.domain.versioned import Versioned
 from shared.domain.words import said
 from shared.flows.ask_for_approval import decide, submit, withdraw
@@ -142,8 +143,8 @@ async def change_operation(
     facts = in_words(differences(found.value.operation, changed.operation))
     version = str(changed.operation_version)
     await note_all(given, "changed the operation", environment, now, {"version": version, **facts})
-    if changed.live is None:
-        return await saved(changed, found, given)  # no visit was booked yet
+    if changed.live is None or not plans_more(found.value.operation.texts, changed.operation.texts):
+        return await saved(changed, found, given)  # no visit was booked yet, or each has its plans already
     planning = given.planning_of(environment)
     await intend_to_replan(changed, given=planning, now=now)
     await saved(changed, found, given)

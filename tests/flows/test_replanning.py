@@ -119,6 +119,22 @@ async def test_a_reminder_added_today_reaches_who_booked_last_week() -> None:
     assert [one for one in hospital.slots() if one.startswith("reminder")] == [slot(timedelta(hours=2))]
 
 
+async def test_a_change_that_asks_for_no_new_reminder_looks_at_no_visit() -> None:
+    hospital = Hospital()
+    await hospital.feed(text("S12"))
+    desk_of = desk(hospital.stamp, AVERY)
+    fewer = replace(operation().texts, reminders=(timedelta(hours=1),))
+
+    for changed in (
+        replace(operation(), organization="Lamna Clinics"),
+        replace(operation(), texts=fewer),
+        replace(operation(), texts=replace(fewer, on=False)),
+    ):
+        await configure.change_operation(ENVIRONMENT, changed, seen="", given=desk_of, now=NOW)
+
+    assert hospital.calls["appointments_by_day.starting"] == 0
+
+
 async def test_a_moved_visit_is_listed_on_its_new_day_only_and_a_cancelled_one_nowhere() -> None:
     hospital = Hospital()
 
