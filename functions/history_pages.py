@@ -219,15 +219,13 @@ def _files(endpoints: func.Blueprint, portal: Portal) -> None:
     async def shown(
         req: func.HttpRequest, visitor: Visitor, *, status: int = HTTPStatus.OK, **facts: Any
     ) -> func.HttpResponse:
-        every = visitor.environments
-        named = [(one.id, f"{one.operation.organization} ({one.kind.value})") for one in every]
         return portal.page(
             req,
             visitor,
             "import_environment.html",
             nav="organizations",
             status=status,
-            options=[("", said("A new environment")), *named],
+            environments=visitor.environments,
             once_key=services.new_id(),
             **facts,
         )

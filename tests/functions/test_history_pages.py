@@ -225,6 +225,12 @@ class TestFiles:
         assert (kept.operation.texts.on, kept.operation.texts.consents) == (False, ())
         assert kept.operation.feed == operation().feed
 
+    async def test_a_file_goes_where_the_page_says_in_its_language(self) -> None:
+        page = text_of(await Hospital().browser(AVERY).get("/setup/import?lang=es"))
+
+        assert ">Un entorno nuevo</option>" in page
+        assert f'value="{ENVIRONMENT}">Lamna Healthcare (Producción)</option>' in page
+
     async def test_a_file_may_change_an_environment_that_is_there(self) -> None:
         hospital = Hospital()
         file = json.loads(await self.exported(hospital))
