@@ -35,8 +35,9 @@ from functions.web.replies import see_other
 from functions.web.section_parts import Section
 from functions.web.setup_tasks import setup_steps
 from functions.web.time_zones import suggested_zones
+from functions.web.tried import never_tested
 from shared.domain.configuration import check, problems_of_operation
-from shared.domain.environment import Environment, EnvironmentId, EpicClient, Stage
+from shared.domain.environment import Environment, EnvironmentId, EnvironmentKind, EpicClient, Stage
 from shared.domain.errors import NotFound, OutOfStep, Refused
 from shared.domain.fhir_check import AddressCheck
 from shared.domain.versioned import Versioned
@@ -141,8 +142,15 @@ class _Pages:
             sections=list(SECTIONS.values()),
             shown={part.id: with_addresses(part.show(one), names) for part in SECTIONS.values()},
             may_submit=one.newest.stage in (Stage.DRAFT, Stage.REJECTED, Stage.WITHDRAWN),
+            untested=await self._first_try(visitor, one),
             zone=one.operation.feed.zone or "UTC",
         )
+
+    async def _first_try(self, visitor: Visitor, one: Environment) -> bool:
+        """Whether `one` is a production environment on its way while no visit was ever tested."""
+        if one.kind is EnvironmentKind.TEST or one.live is not None:
+            return False
+        return await never_tested(self.services, visitor.environments)
 
     async def section(
         self,

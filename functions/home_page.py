@@ -1,6 +1,5 @@
 """The front page: what this is for whoever comes, and what is left to set up for whoever signed in."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import azure.functions as func
@@ -8,10 +7,9 @@ import azure.functions as func
 from functions.web.door import door
 from functions.web.portal import Portal, Visitor
 from functions.web.setup_tasks import Health, environment_health, setup_tasks
-from shared.domain.environment import Environment, EnvironmentId, EnvironmentKind
+from functions.web.tried import signs_of, tested
 from shared.domain.errors import NotSignedIn
 from shared.domain.integration_record import KINDS
-from shared.domain.sign_of_life import Signs
 from shared.domain.words import Said
 from shared.wiring import Services
 
@@ -37,10 +35,6 @@ def home_page(services: Services) -> func.Blueprint:
         except NotSignedIn:
             return None
 
-    async def signs_of(visitor: Visitor, every: Sequence[Environment]) -> dict[EnvironmentId, Signs]:
-        live = [one for one in every if one.live is not None]
-        return {one.id: await services.signs(visitor.person.tenant, one.id).all() for one in live}
-
     @endpoints.function_name("home_page")
     @endpoints.route("/", methods=["GET"])
     @door(whoever, worded=portal.worded)
@@ -49,7 +43,7 @@ def home_page(services: Services) -> func.Blueprint:
         if visitor is None:
             return portal.page(req, None, "home.html")
         every = visitor.environments
-        signs = await signs_of(visitor, every)
+        signs = await signs_of(services, every)
         approvers = {id for one in every for id in one.newest.connection.approvers if "@" not in id}
         known = await services.people(visitor.person.tenant).named(approvers)
         now = services.now()
@@ -61,7 +55,7 @@ def home_page(services: Services) -> func.Blueprint:
             started=bool(every),
             may_change=visitor.is_administrator,
             tasks=setup_tasks(
-                every, names={id: one.name or id for id, one in known.items()}, tested=_tested(every, signs)
+                every, names={id: one.name or id for id, one in known.items()}, tested=tested(every, signs)
             ),
             health=[
                 Doing(
@@ -75,9 +69,3 @@ def home_page(services: Services) -> func.Blueprint:
         )
 
     return endpoints
-
-
-def _tested(every: Sequence[Environment], signs: dict[EnvironmentId, Signs]) -> bool:
-    """Whether Epic has begun a visit in a test environment."""
-    tests = [one.id for one in every if one.kind is EnvironmentKind.TEST]
-    return any(signs[id].first_launch is not None for id in tests if id in signs)

@@ -5,6 +5,7 @@ import azure.functions as func
 from functions.web.door import door
 from functions.web.onboarding import PREREQUISITES, legs
 from functions.web.portal import Portal, Visitor
+from functions.web.tried import signs_of
 from shared.wiring import Services
 
 
@@ -19,17 +20,12 @@ def onboarding_pages(services: Services) -> func.Blueprint:
     async def show(req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
         """The five stages with what is known to be done."""
         every = visitor.environments
-        signs = {
-            one.id: await services.signs(visitor.person.tenant, one.id).all()
-            for one in every
-            if one.live is not None
-        }
         return portal.page(
             req,
             visitor,
             "onboarding.html",
             nav="onboarding",
-            legs=legs(every, signs),
+            legs=legs(every, await signs_of(services, every)),
             prerequisites=PREREQUISITES,
         )
 

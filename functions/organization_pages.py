@@ -23,6 +23,7 @@ from functions.web.portal import Portal, Visitor
 from functions.web.replies import see_other
 from functions.web.setup_tasks import setup_steps
 from functions.web.time_zones import suggested_zones
+from functions.web.tried import never_tested
 from shared.domain.configuration import check, problems_of_operation
 from shared.domain.environment import Connection, Environment, EnvironmentId, EnvironmentKind, Feed, Operation
 from shared.domain.errors import AlreadyThere, Refused
@@ -116,7 +117,7 @@ class _Pages:
             approvers=approver_rows(form, ()),
             found=found,
             may_save_anyway=found is not None and not found.ok and _kind(form) is EnvironmentKind.TEST,
-            untested=_kind(form) is EnvironmentKind.PRODUCTION and not any(one.live for one in every),
+            untested=_kind(form) is EnvironmentKind.PRODUCTION and await never_tested(self.services, every),
             once_key=self.services.new_id(),
             zones=suggested_zones(self.services.settings.geography),
             fields={"name": NAME, "phone": PHONE, "zone": ZONE, "fhir": FHIR},

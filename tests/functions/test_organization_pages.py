@@ -19,11 +19,13 @@ from shared.domain.environment import (
 from shared.domain.errors import TryAgain
 from shared.domain.fhir_check import AddressCheck, unreachable
 from shared.domain.portal_session import Colleague
+from shared.domain.sign_of_life import SignKind
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.hospital import (
     AVERY,
     ENVIRONMENT,
     HOME,
+    NOW,
     PRIYA,
     RILEY,
     TENANT,
@@ -266,12 +268,24 @@ class TestBeforeSaving:
         assert fewer["connection.approvers"] == ["dana@lamna.example"]
         assert same["connection.approvers"] == two["connection.approvers"]
 
-    async def test_production_before_any_approval_is_warned_about(self, hospital: Hospital) -> None:
-        hospital.put(environment(approved=False, kind=EnvironmentKind.TEST))
+    async def test_production_before_any_test_visit_is_warned_about(
+        self, hospital: Hospital, avery: Browser
+    ) -> None:
+        warning = "You have not completed a test visit yet. We suggest testing first."
+        hospital.put(environment(kind=EnvironmentKind.TEST))
+        production = {**NEW, "kind": "production"}
 
-        answer = await hospital.browser(AVERY).post(LIST, {**NEW, "kind": "production", "do": "check"})
+        checked = text_of(await avery.post(LIST, {**production, "do": "check"}))
+        added = str((await avery.post(LIST, production)).headers["Location"])
+        before = text_of(await avery.get(added))
+        await hospital.services.signs(TENANT, ENVIRONMENT).note(SignKind.PROVIDER, at=NOW)
+        after = text_of(await avery.get(added))
 
-        assert "You have not completed a test visit yet. We suggest testing first." in text_of(answer)
+        assert warning in checked
+        assert warning in before
+        assert warning not in after
+        assert warning not in text_of(await avery.post(LIST, {**production, "do": "check"}))
+        assert warning not in text_of(await avery.post(LIST, {**NEW, "do": "check"}))
 
 
 class TestOneEnvironment:

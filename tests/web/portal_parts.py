@@ -65,6 +65,7 @@ def overview(one: Environment, **facts: Any) -> dict[str, Any]:
         "sections": list(SECTIONS.values()),
         "shown": {section.id: section.show(one) for section in SECTIONS.values()},
         "may_submit": one.newest.stage.value == "draft",
+        "untested": False,
         **facts,
     }
 
