@@ -19,7 +19,7 @@ REMINDER_ROWS = (1, 2, 3)
 TO_SAY = {"minutes": timedelta(minutes=1), "hours": timedelta(hours=1), "days": timedelta(days=1)}
 
 _EARLIEST, _LATEST = timedelta(days=14), timedelta(minutes=15)
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ def reminder_rows(texts: Texts) -> dict[int, ReminderRow]:
 def e164(typed: str) -> str:
     """A number as it is typed, written with plus and country code: ten digits are one of the United States."""
     digits = re.sub(r"[\s().\-]", "", typed)
-    if re.fullmatch(r"[2-9]\d{9}", digits):
+    if re.fullmatch(r"[2-9][0-9]{9}", digits):
         return f"+1{digits}"
-    if re.fullmatch(r"1[2-9]\d{9}", digits):
+    if re.fullmatch(r"1[2-9][0-9]{9}", digits):
         return f"+{digits}"
     return digits
 

@@ -27,7 +27,7 @@ _ADDRESS = re.compile(r"[^@\s<>]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?
 _URL_AT_MOST = 500
 _EARLIEST_REMINDER = timedelta(days=14)
 _LATEST_REMINDER = timedelta(minutes=15)
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _UNPRINTABLE = re.compile(r"[<>\x00-\x1f\x7f]")
 
 

@@ -167,6 +167,11 @@ def test_a_draft_may_lack_client_ids_but_nobody_is_asked_to_approve_without_them
             "Enter numbers like +12065550142",
         ),
         (
+            {"texts": replace(TEXTS, only_numbers=("+1２０６５５５０１４２",))},
+            "texts.only_numbers",
+            "Enter numbers like +12065550142",
+        ),
+        (
             {"texts": replace(TEXTS, consents=())},
             "texts.consents",
             "Select both boxes to turn on text messages",

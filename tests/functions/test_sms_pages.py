@@ -373,8 +373,10 @@ class TestOneEnvironment:
         await avery.post(PAGE, {**ON, "operation.texts.only_numbers": "206 555 0142\r\n+12065550143"})
         assert texts(hospital).only_numbers == ("+12065550142", "+12065550143")
 
-        refused = await avery.post(PAGE, {**ON, "operation.texts.only_numbers": "me"})
-        assert "Enter numbers like +12065550142" in text_of(refused)
+        # Full-width digits look like numbers and would text nobody.
+        for typed in ("me", "+1２０６５５５０１４２"):
+            refused = await avery.post(PAGE, {**ON, "operation.texts.only_numbers": typed})
+            assert "Enter numbers like +12065550142" in text_of(refused)
 
     async def test_shows_both_who_was_faster_and_what_was_typed(self, hospital: Hospital) -> None:
         avery = hospital.browser(AVERY)
