@@ -161,12 +161,18 @@ async def finish_launch(
     if context.environment and context.environment != environment.id:
         mix_up = await note_other_record(context.environment, environment, given=given.noting, now=now)
         raise LaunchFailed(LaunchFailure.OTHER_ENVIRONMENT, mix_up)
-    # Beside the rest, so that nobody waits for the sign of life; before the answer, so that none is lost.
-    noted = asyncio.create_task(note_launch(launch.role, context, environment, given=given.noting, now=now))
-    try:
-        return await _arrived(launch.role, environment, context, given=given, now=now)
-    finally:
-        await noted
+    # The sign of life is noted beside the rest, so that nobody waits for it, and both end before the answer, so
+    # that a launch without a visit leaves its sign as well.
+    going, noted = await asyncio.gather(
+        _arrived(launch.role, environment, context, given=given, now=now),
+        note_launch(launch.role, context, environment, given=given.noting, now=now),
+        return_exceptions=True,
+    )
+    if isinstance(going, BaseException):
+        raise going
+    if isinstance(noted, BaseException):
+        raise noted
+    return going
 
 
 async def _arrived(
