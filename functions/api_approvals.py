@@ -45,7 +45,7 @@ def api_approvals(services: Services) -> ApiBlueprint:
     async def preflight(call: Call[None]) -> models.PreflightOut:
         """Check the address and try the three client ids at Epic, for an administrator. Nobody is asked."""
         given = asking(services, call.configuring())
-        return models.preflight_out(await look_first(call.environment, given=given))
+        return models.preflight_out(await look_first(call.environment, given=given, now=services.now()))
 
     @api.endpoint(
         "api_submit",

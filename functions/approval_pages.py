@@ -127,7 +127,7 @@ def approval_pages(services: Services) -> func.Blueprint:
         status = HTTPStatus.OK
         try:
             if form.action == "check":
-                looked = await look_first(one.id, given=given)
+                looked = await look_first(one.id, given=given, now=services.now())
             else:
                 await ask_approvers(one.id, anyway=form.has("anyway"), given=given, now=services.now())
                 return see_other(f"{LIST}/{one.id}?done=asked")

@@ -28,8 +28,10 @@ from shared.domain.configuration import check, problems_of_operation
 from shared.domain.environment import Connection, Environment, EnvironmentId, EnvironmentKind, Feed, Operation
 from shared.domain.errors import AlreadyThere, Refused
 from shared.domain.fhir_check import AddressCheck
+from shared.domain.last_check import LastCheck, last_check
 from shared.domain.words import said
 from shared.flows import configure_environment as configure
+from shared.flows.check_again import check_again
 from shared.wiring import Services
 
 LIST = "/setup/organizations"
@@ -69,6 +71,21 @@ def organization_pages(services: Services) -> func.Blueprint:
                 req, visitor, form=form, problems=refused.problems, status=HTTPStatus.UNPROCESSABLE_ENTITY
             )
         return see_other(f"{LIST}/{made.id}?done=added")
+
+    @endpoints.function_name("organizations_check")
+    @endpoints.route("setup/organizations/{environment}/check", methods=["POST"])
+    @door(portal.administrator, worded=portal.worded)
+    async def check_environment(req: func.HttpRequest, visitor: Visitor) -> func.HttpResponse:
+        """Look at the address of an environment again; the list then says what was found."""
+        await portal.form(req, visitor)
+        made = await check_again(
+            EnvironmentId(req.route_params.get("environment", "")),
+            checker=services.address_checker,
+            checks=services.last_checks(visitor.person.tenant),
+            given=portal.configuring(visitor),
+            now=services.now(),
+        )
+        return see_other(f"{LIST}#check-{made.environment}")
 
     return endpoints
 
@@ -114,6 +131,7 @@ class _Pages:
             names=names,
             setup=setup_steps(every, names=spoken_names(names)),
             may_change=visitor.is_administrator,
+            checks=await self._checks(visitor),
             approvers=approver_rows(form, ()),
             found=found,
             may_save_anyway=found is not None and not found.ok and _kind(form) is EnvironmentKind.TEST,
@@ -122,6 +140,13 @@ class _Pages:
             zones=suggested_zones(self.services.settings.geography),
             fields={"name": NAME, "phone": PHONE, "zone": ZONE, "fhir": FHIR},
         )
+
+    async def _checks(self, visitor: Visitor) -> dict[EnvironmentId, LastCheck]:
+        """The last look at each address, as long as the environment still has that address."""
+        kept = await self.services.last_checks(visitor.person.tenant).all()
+        return {
+            one.id: kept[one.id] for one in visitor.environments if one.id in kept and kept[one.id].is_of(one)
+        }
 
     async def checked(self, req: func.HttpRequest, visitor: Visitor, form: Form) -> func.HttpResponse:
         """The form again, with what is found at the typed address, or at the one that was offered instead."""
@@ -146,15 +171,20 @@ class _Pages:
         check({name: problems[name] for name in _in_order(problems)})
         if kind is None:
             raise Refused(problems)
+        found = None
         if not (form.action == "save-anyway" and kind is EnvironmentKind.TEST):
             found = await self.services.address_checker.check(connection.fhir_base_url)
             if not found.ok:
                 raise _FailedCheck(found)
         try:
-            return await self._made(visitor, form.text("once"), kind, connection, operation)
+            made = await self._made(visitor, form.text("once"), kind, connection, operation)
         except AlreadyThere:
             # The page was kept open and another environment was typed into it: this is a new deed.
-            return await self._made(visitor, "", kind, connection, operation)
+            made = await self._made(visitor, "", kind, connection, operation)
+        if found is not None:
+            kept = last_check(made.id, connection.fhir_base_url, found, at=self.services.now())
+            await self.services.last_checks(visitor.person.tenant).keep(kept)
+        return made
 
     async def _made(
         self, visitor: Visitor, once: str, kind: EnvironmentKind, connection: Connection, operation: Operation

@@ -70,6 +70,7 @@ class Services:
     opt_outs: Callable[[TenantId], ports.OptOuts]
     stores: Callable[[TenantId, EnvironmentId], ports.EnvironmentStores]
     signs: Callable[[TenantId, EnvironmentId], ports.SignsOfLife]
+    last_checks: Callable[[TenantId], ports.LastChecks]
     record_book: Callable[[], RecordBook]
     links: ports.JoinLinkIndex
     launches: ports.LaunchIndex
@@ -170,6 +171,7 @@ def real_services(settings: Settings) -> Services:
         opt_outs=stamp.opt_outs,
         stores=lambda tenant, environment: _stores(stamp, tenant, environment),
         signs=stamp.signs,
+        last_checks=stamp.last_checks,
         record_book=record_book,
         links=stamp.join_links,
         launches=stamp.launches,

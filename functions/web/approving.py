@@ -41,6 +41,7 @@ def asking(services: Services, configuring: Configuring) -> Asking:
     return Asking(
         configuring=configuring,
         looking=looking(services),
+        checks=services.last_checks(configuring.person.tenant),
         smart=services.smart,
         telling=telling(services, configuring.person.tenant),
         approvals=services.plans.approvals,

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from shared.domain.configuration import check, problems_of_submission
 from shared.domain.environment import Environment, EnvironmentId
+from shared.domain.last_check import last_check
 from shared.domain.tenant import Role
-from shared.flows.check_address import Looked, Looking, look, look_before_asking
+from shared.flows.check_address import Looked, Looking, NotReady, look
 from shared.flows.configure_environment import Configuring, submit
-from shared.flows.ports import DueIndex, EpicSmart
+from shared.flows.ports import DueIndex, EpicSmart, LastChecks
 from shared.flows.tell_approvers import Telling, asked
 
 
@@ -18,15 +19,16 @@ class Asking:
 
     configuring: Configuring
     looking: Looking
+    checks: LastChecks
     smart: EpicSmart
     telling: Telling
     approvals: DueIndex
 
 
-async def look_first(environment: EnvironmentId, *, given: Asking) -> Looked:
+async def look_first(environment: EnvironmentId, *, given: Asking, now: datetime) -> Looked:
     """What an approver would meet at Epic, for an administrator. Nobody is asked. Raises NotAllowed or Refused."""
     found = await _askable(environment, given)
-    return await look(found.id, found.newest.connection, given=given.looking)
+    return await _looked_at(found, given, now)
 
 
 async def ask_approvers(
@@ -37,7 +39,9 @@ async def ask_approvers(
     Raises NotReady when something is missing at Epic and nobody decided to ask `anyway`, and what `submit` raises.
     """
     found = await _askable(environment, given)
-    looked = await look_before_asking(found, anyway=anyway, given=given.looking)
+    looked = await _looked_at(found, given, now)
+    if not looked.ok and not anyway:
+        raise NotReady(looked)
     waiting = await submit(environment, smart=given.smart, given=given.configuring, now=now)
     await asked(
         waiting,
@@ -47,6 +51,14 @@ async def ask_approvers(
         now=now,
     )
     return waiting, looked
+
+
+async def _looked_at(environment: Environment, given: Asking, now: datetime) -> Looked:
+    """Look at Epic, and keep what the address answered for the list of environments."""
+    connection = environment.newest.connection
+    looked = await look(environment.id, connection, given=given.looking)
+    await given.checks.keep(last_check(environment.id, connection.fhir_base_url, looked.address, at=now))
+    return looked
 
 
 async def _askable(environment: EnvironmentId, given: Asking) -> Environment:

@@ -64,14 +64,6 @@ async def look(environment: EnvironmentId, connection: Connection, *, given: Loo
     return Looked(found, tried)
 
 
-async def look_before_asking(environment: Environment, *, anyway: bool, given: Looking) -> Looked:
-    """Look, and raise NotReady when something is missing, unless a person decided to ask `anyway`."""
-    looked = await look(environment.id, environment.newest.connection, given=given)
-    if not looked.ok and not anyway:
-        raise NotReady(looked)
-    return looked
-
-
 def asks_unlooked(environment: Environment) -> bool:
     """Whether a program may ask without such a decision: for a test environment, whose analyst may well be the
     one who finishes the set-up.

@@ -20,6 +20,7 @@ from shared.domain.geography import Geography
 from shared.domain.inbound import InboundMessage, Parked, SealedMessage
 from shared.domain.join_link import JoinLink
 from shared.domain.key_rotation import PublishedKey
+from shared.domain.last_check import LastCheck
 from shared.domain.launch import EpicUser, Launch, LaunchContext, VisitSession
 from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
@@ -349,6 +350,16 @@ class SignsOfLife(Protocol):
         ...
 
     async def all(self) -> Signs: ...
+
+
+class LastChecks(Protocol):
+    """The last look at the address of each environment of one tenant."""
+
+    async def keep(self, check: LastCheck) -> None:
+        """Replaces the one before."""
+        ...
+
+    async def all(self) -> dict[EnvironmentId, LastCheck]: ...
 
 
 class AuditLog(Protocol):

@@ -20,6 +20,7 @@ from shared.storage.held_forms import HeldFormIndex
 from shared.storage.inbound_messages import InboundMessages
 from shared.storage.join_links import JoinLinkIndex
 from shared.storage.large_messages import LargeMessages
+from shared.storage.last_checks import LastChecks
 from shared.storage.launches import LaunchIndex
 from shared.storage.microsoft_sign_ins import MicrosoftSignInIndex
 from shared.storage.notifications import CarrierMessageIndex, Notifications
@@ -76,6 +77,7 @@ class Stamp:
         self._signs = table(tables.SIGNS, "sign of life")
         self._sign_times = SignTimes()
         self._people = table(tables.PEOPLE, "person")
+        self._last_checks = table(tables.LAST_CHECKS, "check of an address")
 
         self.stamp_pin = StampPin(table(tables.STAMP, "pin"))
         self.environment_index = EnvironmentIndex(self._environment_index, self._environments, seals, clock)
@@ -138,6 +140,9 @@ class Stamp:
 
     def people(self, tenant: TenantId) -> People:
         return People(self._people, tenant)
+
+    def last_checks(self, tenant: TenantId) -> LastChecks:
+        return LastChecks(self._last_checks, tenant)
 
     def signs(self, tenant: TenantId, environment: EnvironmentId) -> SignsOfLife:
         return SignsOfLife(self._signs, tenant, environment, self._sign_times)

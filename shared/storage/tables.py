@@ -42,6 +42,7 @@ LAUNCHES = "Launches"
 SESSIONS = "Sessions"
 AUDIT_LOG = "AuditLog"
 SIGNS = "Signs"
+LAST_CHECKS = "LastChecks"
 PORTAL_SESSIONS = "PortalSessions"
 PEOPLE = "People"
 HELD_FORMS = "HeldForms"
@@ -75,6 +76,7 @@ TABLE_NAMES = (
     SESSIONS,
     AUDIT_LOG,
     SIGNS,
+    LAST_CHECKS,
     PORTAL_SESSIONS,
     PEOPLE,
     HELD_FORMS,

@@ -524,6 +524,7 @@ class Hospital:
             opt_outs=stamp.opt_outs,
             stores=stamp.stores,
             signs=stamp.signs,
+            last_checks=stamp.last_checks,
             record_book=record_book,
             links=stamp.join_links,
             launches=stamp.launches,

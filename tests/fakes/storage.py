@@ -27,6 +27,7 @@ from shared.domain.expected import Expected
 from shared.domain.geography import Geography
 from shared.domain.inbound import InboundMessage, Parked, SealedMessage
 from shared.domain.join_link import JoinLink
+from shared.domain.last_check import LastCheck
 from shared.domain.launch import Launch, VisitSession
 from shared.domain.notification import Notification, NotificationRef
 from shared.domain.phone_number import PhoneNumber
@@ -652,6 +653,19 @@ class FakeSignsOfLife:
         return Signs(tuple(self._table.under(*self._key)))
 
 
+class FakeLastChecks:
+    def __init__(self, steps: Steps, table: FakeTable[LastCheck], tenant: TenantId) -> None:
+        self._steps, self._table, self._tenant = steps, table, tenant
+
+    async def keep(self, check: LastCheck) -> None:
+        await self._steps.step("last_checks.keep")
+        self._table.put(check, self._tenant, check.environment)
+
+    async def all(self) -> dict[EnvironmentId, LastCheck]:
+        await self._steps.step("last_checks.all")
+        return {one.environment: one for one in self._table.under(self._tenant)}
+
+
 class FakeAuditLog:
     def __init__(
         self, steps: Steps, chains: defaultdict[tuple[TenantId, date], list[Linked]], tenant: TenantId
@@ -787,6 +801,7 @@ class FakeStamp:
         self.visit_index_rows = FakeTable[VisitRef]("visit")
         self.write_back_rows = FakeTable[WriteBack]("write-back")
         self.sign_rows = FakeTable[Sign]("sign of life")
+        self.last_check_rows = FakeTable[LastCheck]("check of an address")
         self.audit_chains: defaultdict[tuple[TenantId, date], list[Linked]] = defaultdict(list)
 
         self.stamp_pin = FakeStampPin(self._steps)
@@ -875,6 +890,9 @@ class FakeStamp:
 
     def people(self, tenant: TenantId) -> FakePeople:
         return FakePeople(self._steps, self.people_rows, tenant)
+
+    def last_checks(self, tenant: TenantId) -> FakeLastChecks:
+        return FakeLastChecks(self._steps, self.last_check_rows, tenant)
 
     def signs(self, tenant: TenantId, environment: EnvironmentId) -> FakeSignsOfLife:
         return FakeSignsOfLife(self._steps, self.sign_rows, tenant, environment)

@@ -99,6 +99,7 @@ HTTP = {
     "home_page": "whoever",
     "organizations_page": "signed_in",
     "organizations_add": "administrator",
+    "organizations_check": "administrator",
     "organization_page": "signed_in",
     "organization_remove_page": "administrator",
     "organization_remove": "administrator",

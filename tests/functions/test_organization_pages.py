@@ -121,6 +121,64 @@ class TestList:
         assert made(hospital) == []
 
 
+class TestConnectionCheck:
+    def card(self, answer: Any) -> str:
+        found = re.search(rf'<div id="check-{ENVIRONMENT}">.*?</div>', text_of(answer), re.DOTALL)
+        assert found
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
+
+    async def test_says_what_answered_and_when(self, avery: Browser) -> None:
+        before = self.card(await avery.get(LIST))
+        answer = await avery.post(f"{PAGE}/check", {})
+        after = self.card(await avery.get(LIST))
+
+        assert "Not checked yet" in before
+        assert "Check now" in before
+        assert (answer.status_code, answer.headers["Location"]) == (303, f"{LIST}#check-{ENVIRONMENT}")
+        assert "Passed FHIR 4.0.1 · Epic, May 2030" in after
+        assert "Saturday, June 1 at 11:00 AM, Eastern Time" in after
+        assert "Check again" in after
+
+    async def test_says_what_stands_in_the_way_in_the_readers_language(
+        self, hospital: Hospital, avery: Browser
+    ) -> None:
+        address = kept(hospital).newest.connection.fhir_base_url
+        hospital.address_checker.found[address] = AddressCheck((unreachable(),))
+        await avery.post(f"{PAGE}/check", {})
+
+        assert "Failed We could not reach this address." in self.card(await avery.get(LIST))
+        assert "No pudimos" in self.card(await avery.get(f"{LIST}?lang=es"))
+
+    async def test_changes_nothing_that_was_approved(self, hospital: Hospital, avery: Browser) -> None:
+        before = hospital.stamp.environment_rows.get(TENANT, ENVIRONMENT)
+        await avery.post(f"{PAGE}/check", {})
+
+        assert hospital.stamp.environment_rows.get(TENANT, ENVIRONMENT) == before
+
+    async def test_of_another_address_does_not_count(self, hospital: Hospital, avery: Browser) -> None:
+        await avery.post(f"{PAGE}/check", {})
+        one = kept(hospital)
+        elsewhere = replace(one.newest.connection, fhir_base_url=URL)
+        hospital.put(replace(one, newest=replace(one.newest, connection=elsewhere)))
+
+        assert "Not checked yet" in self.card(await avery.get(LIST))
+
+    async def test_of_saving_and_of_asking_for_approval_is_kept_too(
+        self, hospital: Hospital, avery: Browser
+    ) -> None:
+        await avery.post(LIST, NEW)
+        await avery.post(f"/approvals/{ENVIRONMENT}/ask", {"do": "check"})
+
+        (one,) = made(hospital)
+        assert set(await hospital.services.last_checks(TENANT).all()) == {ENVIRONMENT, one.id}
+
+    async def test_is_an_administrators(self, hospital: Hospital) -> None:
+        priya = hospital.browser(PRIYA)
+
+        assert (await priya.post(f"{PAGE}/check", {})).status_code == 403
+        assert "Check now" not in text_of(await priya.get(LIST))
+
+
 class TestAdding:
     async def test_makes_a_draft_that_names_the_approver_by_object_id(
         self, hospital: Hospital, avery: Browser

@@ -9,7 +9,9 @@ from functions.web.forms import Form
 from functions.web.operation_sections import NAME, PHONE, ZONE
 from functions.web.pages import page
 from functions.web.setup_tasks import setup_steps, setup_tasks
-from shared.domain.environment import Environment, EnvironmentKind, EpicClient
+from shared.domain.environment import Environment, EnvironmentId, EnvironmentKind, EpicClient
+from shared.domain.fhir_check import unreachable
+from shared.domain.last_check import LastCheck
 from shared.domain.portal_session import Colleague
 from shared.domain.tenant import Person
 from tests.fakes.hospital import AVERY, HOME, NOW, PRIYA, environment
@@ -32,6 +34,7 @@ VISITOR: dict[str, Any] = {
 }
 TEST = environment(kind=EnvironmentKind.TEST, approved=False)
 LIVE = environment()
+OTHER = environment(EnvironmentId("env-2"))
 FIELDS = {"name": NAME, "phone": PHONE, "zone": ZONE, "fhir": FHIR}
 
 
@@ -48,6 +51,7 @@ def listing(*environments: Environment, **facts: Any) -> dict[str, Any]:
         "approvers": [""],
         "found": None,
         "may_save_anyway": False,
+        "checks": {},
         "untested": False,
         "once_key": "0123456789abcdef",
         "zones": ("America/New_York", "America/Chicago"),
@@ -110,7 +114,21 @@ PORTAL_PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "home, at work": ("home.html", home(TEST, LIVE)),
     "home, only looking": ("home.html", home(TEST, may_change=False)),
     "organizations, none yet": ("organizations.html", listing()),
-    "organizations": ("organizations.html", listing(TEST, LIVE)),
+    "organizations": ("organizations.html", listing(TEST, OTHER)),
+    "organizations, checked": (
+        "organizations.html",
+        listing(
+            TEST,
+            OTHER,
+            checks={
+                TEST.id: LastCheck(TEST.id, "https://epic.lamna.example/R4", NOW, "4.0.1", "Epic, May 2030"),
+            },
+        ),
+    ),
+    "organizations, unreachable": (
+        "organizations.html",
+        listing(TEST, checks={TEST.id: LastCheck(TEST.id, "", NOW, problem=unreachable().said)}),
+    ),
     "organizations, only looking": ("organizations.html", listing(TEST, may_change=False)),
     "organizations, refused": (
         "organizations.html",
