@@ -20,15 +20,16 @@ def accepted(certificates: Sequence[Certificate], *, now: datetime) -> tuple[Cer
     )
 
 
-def exchanged(environment: Environment, new: Certificate, *, now: datetime) -> tuple[Certificate, ...]:
-    """The certificates of a draft in which `new` takes over.
+def exchanged(environment: Environment, *new: Certificate, now: datetime) -> tuple[Certificate, ...]:
+    """The certificates of a draft in which all of `new` take over; none when there is none that could.
 
     What is live today is kept as replaced: it is accepted until seven days after the draft is approved, so that
     Epic may change keys on any of these days. A certificate that never went live is dropped at once.
     """
-    live = environment.live.connection.certificates if environment.live else ()
-    still = (one for one in accepted(live, now=now) if one.fingerprint != new.fingerprint)
-    return (*(replace(one, replaced=True) for one in still), new)
+    live = environment.live.connection.certificates if environment.live and new else ()
+    taking_over = {one.fingerprint for one in new}
+    still = (one for one in accepted(live, now=now) if one.fingerprint not in taking_over)
+    return (*(replace(one, replaced=True) for one in still), *new)
 
 
 def without(certificates: Sequence[Certificate], fingerprint: str) -> tuple[Certificate, ...]:

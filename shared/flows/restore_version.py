@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.domain.certificates import exchanged
 from shared.domain.configuration import problems_of_submission
 from shared.domain.environment import Connection, Environment, EnvironmentId, EnvironmentKind, Operation
 from shared.domain.errors import OutOfStep
@@ -52,8 +53,10 @@ def restored(environment: Environment, entry: HistoryEntry, *, by: Person, at: d
     if isinstance(value, Operation):
         kept = replace(value.texts, only_numbers=environment.operation.texts.only_numbers)
         return environment.operated(replace(value, texts=kept), by=by, at=at)
-    # A certificate is restored as it was, but for its end: that began with an approval of then.
-    certificates = tuple(replace(one, replaced=False, retires_at=None) for one in value.certificates)
+    # A certificate is restored as it was, but for its end: that began with an approval of then. It takes over from
+    # what is live as a new one does, so that no message is refused on the day of the approval.
+    then = (replace(one, replaced=False, retires_at=None) for one in value.certificates)
+    certificates = exchanged(environment, *then, now=at)
     return environment.redrafted(replace(value, certificates=certificates), by=by, at=at)
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.address_use import ShareStage, address_hash
+from shared.domain.certificates import accepted
 from shared.domain.environment import (
     Environment,
     EnvironmentId,
@@ -268,6 +269,28 @@ class TestHistory:
         assert restored.live is not None
         stages = [(one.number, one.stage) for one in found if one.kind is Half.CONNECTION]
         assert stages == [(3, Stage.DRAFT), (2, Stage.DRAFT), (1, Stage.APPROVED)]
+
+    async def test_a_restored_certificate_takes_over_as_a_new_one_does_so_that_no_message_is_refused(
+        self,
+    ) -> None:
+        stamp = a_stamp()
+        await made(stamp)
+        await approve(stamp)
+        (first,) = stamp.environment_rows.get(TENANT, ENVIRONMENT).value.newest.connection.certificates
+        second = replace(first, fingerprint="2" * 64)
+        await configure.add_certificate(ENVIRONMENT, second, given=at(stamp, AVERY), now=NOW)
+        await configure.remove_certificate(ENVIRONMENT, first.fingerprint, given=at(stamp, AVERY), now=NOW)
+        await approve(stamp)
+
+        await restore(ENVIRONMENT, Half.CONNECTION, 1, seen="", given=at(stamp, AVERY), now=NOW)
+        restored = await approve(stamp)
+
+        assert restored.live is not None
+        held = restored.live.connection.certificates
+        fingerprints = {first.fingerprint, second.fingerprint}
+        assert {one.fingerprint for one in accepted(held, now=NOW + timedelta(days=6))} == fingerprints
+        week_later = accepted(held, now=NOW + timedelta(days=8))
+        assert [one.fingerprint for one in week_later] == [first.fingerprint]
 
     async def test_an_unknown_version_and_a_reader_of_reports_are_refused(self) -> None:
         stamp = a_stamp()
