@@ -38,6 +38,7 @@ from functions.sign_in import sign_in
 from functions.sms_pages import sms_pages
 from functions.static_files import static_files
 from functions.ticks import ticks
+from functions.unknown_pages import unknown_pages
 from functions.visit_launch import visit_launch
 from functions.write_backs import write_backs
 from shared.settings import settings_of_this_process
@@ -88,6 +89,7 @@ blueprints = (
     api_audit(services),
     onboarding_pages(services),
     static_files(),
+    unknown_pages(services),
 )
 for blueprint in with_api_document(blueprints, services):
     app.register_functions(blueprint)

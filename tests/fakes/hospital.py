@@ -55,6 +55,7 @@ from functions.sign_in import sign_in
 from functions.sms_pages import sms_pages
 from functions.static_files import static_files
 from functions.ticks import ticks
+from functions.unknown_pages import unknown_pages
 from functions.visit_launch import visit_launch
 from functions.write_backs import write_backs
 from shared.domain.appointment import Appointment, AppointmentRef
@@ -268,6 +269,7 @@ class App:
             api_audit(services),
             onboarding_pages(services),
             static_files(),
+            unknown_pages(services),
         )
         for blueprint in with_api_document(self.blueprints, services):
             app.register_functions(blueprint)
@@ -280,10 +282,12 @@ class App:
             if one.is_http_function():
                 route = str(trigger.route).strip("/")
                 pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route))
+                pattern = re.sub(r"\\{\\\*(\w+)\\}", r"(?P<\1>.+)", pattern)
                 methods = frozenset(str(getattr(m, "value", m)) for m in trigger.methods)
                 self.routes.append((name, methods, re.compile(pattern)))
-        # A route with words comes before one with places, as `launch/callback` before `launch/{environment}`.
-        self.routes.sort(key=lambda route: route[2].groups)
+        # A route with words comes before one with places, as `launch/callback` before `launch/{environment}`, and
+        # both before the one that takes whatever is left.
+        self.routes.sort(key=lambda route: (".+" in route[2].pattern, route[2].groups))
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
         return await self.ask("GET", path, b"", headers)

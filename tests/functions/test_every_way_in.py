@@ -114,6 +114,7 @@ HTTP = {
     "api_inspect_certificate": "caller",
     "api_preview_texts": "caller",
     "static_file": "anyone",
+    "unknown_page": "anyone",
 }
 
 # Work that only Azure itself can hand over: queues and timers have no guard.
