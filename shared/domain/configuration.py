@@ -21,6 +21,12 @@ CONSENTS = {
     ),
 }
 
+_MISSING_CLIENTS = {
+    EpicClient.PROVIDER: said("Enter the client id for providers"),
+    EpicClient.PATIENT: said("Enter the client id for patients"),
+    EpicClient.BACKEND: said("Enter the client id for the backend system"),
+}
+
 _NAME_AT_MOST = 40
 _MOST_APPROVERS = 10
 _ADDRESS = re.compile(r"[^@\s<>]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,63}")
@@ -76,11 +82,9 @@ def problems_of_submission(connection: Connection) -> dict[str, str]:
         problems["connection.approvers"] = said("Enter at least one approver")
     if connection.write_back is not None and not connection.write_back.url:
         problems["connection.write_back.url"] = said("Enter the address of the status service")
-    missing = [kind.value for kind in EpicClient if not connection.clients.get(kind, "").strip()]
-    if missing:
-        problems["connection.clients"] = said(
-            "Enter the client id of: %(clients)s", clients=", ".join(missing)
-        )
+    for kind, words in _MISSING_CLIENTS.items():
+        if not connection.clients.get(kind, "").strip():
+            problems[f"connection.clients.{kind}"] = words
     return problems
 
 

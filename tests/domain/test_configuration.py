@@ -113,7 +113,8 @@ def test_a_draft_may_lack_client_ids_but_nobody_is_asked_to_approve_without_them
 
     assert problems_of_connection(early, private_hosts=frozenset()) == {}
     assert problems_of_submission(early) == {
-        "connection.clients": "Enter the client id of: provider, backend"
+        "connection.clients.provider": "Enter the client id for providers",
+        "connection.clients.backend": "Enter the client id for the backend system",
     }
     assert problems_of_submission(connection()) == {}
 

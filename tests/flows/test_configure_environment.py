@@ -321,7 +321,9 @@ class TestCopying:
             await configure.submit(SECOND, smart=FakeEpicSmart(), given=at(stamp, AVERY), now=LATER)
         assert set(missing.value.problems) == {
             "connection.fhir_base_url",
-            "connection.clients",
+            "connection.clients.provider",
+            "connection.clients.patient",
+            "connection.clients.backend",
             "connection.write_back.url",
         }
 
