@@ -261,6 +261,14 @@ class TestSkipping:
 
 
 class TestOneEnvironment:
+    async def test_a_certificate_of_a_draft_is_not_accepted_yet(self) -> None:
+        draft = Hospital(environment(approved=False))
+        for path in (LIST, PAGE):
+            page = said_on(text_of(await draft.browser(AVERY).get(path)))
+
+            assert "Not accepted yet" in page
+            assert "The certificate ends" not in page
+
     async def test_shows_what_is_set(self, hospital: Hospital) -> None:
         page = text_of(await hospital.browser(AVERY).get(PAGE))
 
