@@ -18,6 +18,7 @@ from functions.web.connection_form import (
 from functions.web.connection_sections import FHIR, approvers_of, fhir_url
 from functions.web.door import door
 from functions.web.forms import Form
+from functions.web.made_once import made_once
 from functions.web.operation_sections import NAME, PHONE, ZONE
 from functions.web.portal import Portal, Visitor
 from functions.web.replies import see_other
@@ -190,7 +191,7 @@ class _Pages:
         self, visitor: Visitor, once: str, kind: EnvironmentKind, connection: Connection, operation: Operation
     ) -> Environment:
         return await configure.create_environment(
-            EnvironmentId(_id(once) or self.services.new_id()),
+            made_once(visitor.person.tenant, once) if once else EnvironmentId(self.services.new_id()),
             kind,
             connection,
             operation,
@@ -202,11 +203,6 @@ class _Pages:
 def _kind(form: Form | None) -> EnvironmentKind | None:
     typed = form.text("kind") if form else ""
     return EnvironmentKind(typed) if typed in set(EnvironmentKind) else None
-
-
-def _id(key: str) -> str:
-    """The form's key as the new environment's id: a second click then creates the same one."""
-    return key if key.isascii() and key.isalnum() and 8 <= len(key) <= 40 else ""
 
 
 _ORDER = (NAME.name, PHONE.name, "kind", FHIR.name, APPROVERS, ZONE.name)

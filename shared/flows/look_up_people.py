@@ -36,14 +36,12 @@ class Resolved:
     """What became of the typed approvers.
 
     `approvers` are object ids, or addresses in lower case that the directory could not be asked about; they bind
-    at the first sign-in. `problems` and `notes` are keyed by what was typed: a problem keeps the form from being
-    saved, a note is only shown.
+    at the first sign-in. `problems`, keyed by what was typed, keep the form from being saved.
     """
 
     approvers: tuple[str, ...]
     colleagues: tuple[Colleague, ...] = ()
     problems: dict[str, Said] = field(default_factory=dict)
-    notes: dict[str, Said] = field(default_factory=dict)
 
 
 async def resolve_approvers(
@@ -56,7 +54,6 @@ async def resolve_approvers(
     approvers: dict[str, None] = {}
     colleagues: list[Colleague] = []
     problems: dict[str, Said] = {}
-    notes: dict[str, Said] = {}
     away = False
     for one in dict.fromkeys(entry.strip() for entry in typed if entry.strip()):
         address = one.lower()
@@ -85,14 +82,9 @@ async def resolve_approvers(
             approvers[found.object_id] = None
         elif unseen:
             approvers[address] = None
-            notes[one] = said(
-                "%(email)s could not be looked up in your Microsoft 365 organization. "
-                "It is kept as typed and binds to the first person who signs in with it.",
-                email=one,
-            )
         else:
             problems[one] = said("%(email)s is not in your Microsoft 365 organization", email=one)
-    return Resolved(tuple(approvers), tuple(colleagues), problems, notes)
+    return Resolved(tuple(approvers), tuple(colleagues), problems)
 
 
 async def _find(address: str, directory: ports.Directory) -> Colleague | None:

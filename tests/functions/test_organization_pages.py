@@ -274,6 +274,16 @@ class TestAdding:
 
         (one,) = made(hospital)
         assert one.newest.connection.approvers == ("priya@lamna.example",)
+        assert "the first person who signs in with this address is the approver" in text_of(
+            await avery.get(LIST)
+        )
+
+    async def test_a_typed_key_never_becomes_an_id_as_it_is(self, hospital: Hospital, avery: Browser) -> None:
+        await avery.post(LIST, {**NEW, "once": "../" * 200})
+
+        (one,) = made(hospital)
+        assert len(one.id) == 16
+        assert one.id.isalnum()
 
     async def test_a_failed_check_lets_only_a_test_environment_be_saved_anyway(
         self, hospital: Hospital, avery: Browser
