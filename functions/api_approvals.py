@@ -5,12 +5,15 @@ from http import HTTPStatus
 from functions.web import approval_models as models
 from functions.web import portal_answers as answers
 from functions.web.api import Api, ApiBlueprint, Call
-from functions.web.approving import asking
+from functions.web.approving import asking, telling
+from functions.web.environment_found import administered_environment
 from shared.domain.tenant import Role
 from shared.flows.approve_connection import waiting_for
 from shared.flows.ask_approvers import ask_approvers, look_first
 from shared.flows.check_address import asks_unlooked
+from shared.flows.check_again import check_again
 from shared.flows.configure_environment import decide, withdraw
+from shared.flows.tell_approvers import remind_now
 from shared.wiring import Services
 
 _TAGS = ("Approval",)
@@ -34,6 +37,37 @@ def api_approvals(services: Services) -> ApiBlueprint:
         call.person.must_be(Role.ADMINISTRATOR)
         body = call.body
         return models.address_out(await services.address_checker.check(body.fhir_base_url, body.client_id))
+
+    @api.endpoint(
+        "api_last_check",
+        "GET",
+        "environments/{environment}/address-check",
+        gives=models.LastCheckOut,
+        tags=_TAGS,
+    )
+    async def last_check(call: Call[None]) -> models.LastCheckOut:
+        """The last look at the newest address of an environment, for an administrator. Nothing is called."""
+        one = (await administered_environment(call)).value
+        kept = (await services.last_checks(one.tenant).all()).get(one.id)
+        return models.last_check_out(kept if kept is not None and kept.is_of(one) else None)
+
+    @api.endpoint(
+        "api_check_again",
+        "POST",
+        "environments/{environment}/address-check",
+        gives=models.LastCheckOut,
+        tags=_TAGS,
+    )
+    async def look_again(call: Call[None]) -> models.LastCheckOut:
+        """Look at the newest address of an environment now, for an administrator."""
+        made = await check_again(
+            call.environment,
+            checker=services.address_checker,
+            checks=services.last_checks(call.person.tenant),
+            given=call.configuring(),
+            now=services.now(),
+        )
+        return models.last_check_out(made)
 
     @api.endpoint(
         "api_preflight",
@@ -71,6 +105,23 @@ def api_approvals(services: Services) -> ApiBlueprint:
             now=services.now(),
         )
         return answers.shown(waiting)
+
+    @api.endpoint(
+        "api_remind",
+        "POST",
+        "environments/{environment}/reminder",
+        gives=models.RemindedOut,
+        tags=_TAGS,
+    )
+    async def remind(call: Call[None]) -> models.RemindedOut:
+        """Have the approvers of what waits told again by e-mail, for an administrator."""
+        sent = await remind_now(
+            (await administered_environment(call)).value,
+            configuring=call.configuring(),
+            given=telling(services, call.person.tenant),
+            now=services.now(),
+        )
+        return models.RemindedOut(mails=sent)
 
     @api.endpoint("api_approvals", "GET", "approvals", gives=models.ApprovalsOut, tags=_TAGS)
     async def waiting(call: Call[None]) -> models.ApprovalsOut:

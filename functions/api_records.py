@@ -15,6 +15,7 @@ from shared.domain.sign_of_life import mix_up_of
 from shared.domain.tenant import Role
 from shared.domain.words import said
 from shared.flows.configure_environment import visible
+from shared.flows.finish_setup import finish_setup
 from shared.flows.renew_key import keys_of, renew_key
 from shared.wiring import Services
 
@@ -41,6 +42,19 @@ def api_records(services: Services) -> func.Blueprint:
         return models.RecordsOut(
             environment=one.id, records=[models.RecordOut.of(each) for each in _records(services, one)]
         )
+
+    @api.endpoint(
+        "api_finish",
+        "POST",
+        "environments/{environment}/finish",
+        gives=models.FinishedOut,
+        refuses=(HTTPStatus.UNPROCESSABLE_ENTITY,),
+        tags=_TAGS,
+    )
+    async def finish(call: Call[None]) -> models.FinishedOut:
+        """Say that the set-up of an approved environment is finished: written into the audit log, nothing else."""
+        await finish_setup(call.environment, given=call.configuring(), now=services.now())
+        return models.FinishedOut(finished=call.environment)
 
     @api.endpoint(
         "api_signs",

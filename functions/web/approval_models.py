@@ -10,6 +10,7 @@ from functions.web.version_models import DifferenceOut, difference_out
 from shared.domain.difference import differences
 from shared.domain.environment import Environment, EnvironmentKind, EpicClient
 from shared.domain.fhir_check import AddressCheck, CheckCode
+from shared.domain.last_check import LastCheck
 from shared.domain.preflight import Preflight, PreflightCode
 from shared.flows.check_address import Looked
 
@@ -37,6 +38,34 @@ class AddressCheckOut(Model):
     software_version: str
     software_released: str
     endpoints: dict[str, str]
+
+
+class LastCheckOut(Model):
+    """The last look at the newest address; `at` is null while nobody has looked at it."""
+
+    at: datetime | None
+    ok: bool
+    said: str
+    fhir_version: str
+    software: str
+
+
+def last_check_out(found: LastCheck | None) -> LastCheckOut:
+    if found is None:
+        return LastCheckOut(at=None, ok=False, said="", fhir_version="", software="")
+    return LastCheckOut(
+        at=found.at,
+        ok=found.problem is None,
+        said=found.problem or "",
+        fhir_version=found.fhir_version,
+        software=found.software,
+    )
+
+
+class RemindedOut(Model):
+    """How many approvers were told by e-mail: none where e-mail is off or nothing waits."""
+
+    mails: int
 
 
 class ClientOut(Model):

@@ -15,6 +15,10 @@ from shared.domain.record_mistakes import Cause
 from shared.domain.sign_of_life import Sign, SignKind, Signs
 
 
+class FinishedOut(Model):
+    finished: str
+
+
 class ValueOut(Model):
     id: str
     name: str

@@ -96,6 +96,30 @@ async def test_the_preflight_names_each_client_and_changes_nothing_but_what_was_
     assert hospital.writes() == {"last_checks.keep": 1}
 
 
+async def test_the_last_look_is_told_and_a_new_one_is_kept() -> None:
+    hospital = Hospital()
+
+    never = content(await ask(hospital, AVERY, "GET", f"{PATH}/address-check"))
+    looked = content(await ask(hospital, AVERY, "POST", f"{PATH}/address-check"))
+    after = content(await ask(hospital, AVERY, "GET", f"{PATH}/address-check"))
+
+    assert (never["at"], never["ok"]) == (None, False)
+    assert (looked["ok"], looked["fhir_version"]) == (True, "4.0.1")
+    assert after == looked
+    assert (await ask(hospital, RILEY, "GET", f"{PATH}/address-check")).status_code == 403
+
+
+async def test_approvers_are_told_again_while_something_waits() -> None:
+    waiting, idle = Hospital(staged(Stage.WAITING)), Hospital()
+    for hospital in (waiting, idle):
+        await hospital.stamp.people(TENANT).remember(PRIYA, at=NOW)
+
+    assert content(await ask(waiting, AVERY, "POST", f"{PATH}/reminder")) == {"mails": 1}
+    assert content(await ask(idle, AVERY, "POST", f"{PATH}/reminder")) == {"mails": 0}
+    assert (await ask(waiting, RILEY, "POST", f"{PATH}/reminder")).status_code == 403
+    assert len(waiting.mail.sent) == 1
+
+
 async def test_production_waits_for_what_is_missing_or_for_a_decision_to_ask_anyway() -> None:
     hospital = with_keys_missing(Hospital(staged(Stage.DRAFT)))
 

@@ -358,6 +358,14 @@ class TestTheApi:
 
         assert (await self.asked(hospital, "records"))[0] == 409
 
+    async def test_finishing_is_written_down_once_something_is_approved(self, hospital: Hospital) -> None:
+        assert (await self.asked(hospital, "finish", {}))[0] == 200
+        (entry,) = await hospital.services.audit_log(TENANT).entries(hospital.clock())
+        assert entry.did == "finished the setup"
+
+        hospital.put(environment(approved=False))
+        assert (await self.asked(hospital, "finish", {}))[0] == 422
+
     async def test_a_comparison_names_its_causes(self, hospital: Hospital) -> None:
         pasted = records(hospital)[0].lines().replace("%CSN%", "%25CSN%25")
 
