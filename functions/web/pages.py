@@ -200,8 +200,11 @@ def _words(language: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _translated(language: str, text: str, **values: object) -> str:
-    """`text` in the page's language with its placeholders filled; the template escapes the whole of it."""
+def _translated(language: str, text: str, /, **values: object) -> str:
+    """`text` in the page's language with its placeholders filled; the template escapes the whole of it.
+
+    A placeholder may have any name, these two as well.
+    """
     spoken = catalog(language).gettext(text)
     if not values:
         return spoken

@@ -171,6 +171,11 @@ class TestTheChecker:
 
         assert "No difference. Epic holds exactly this record." in await compared(hospital, pasted)
 
+    async def test_a_line_that_is_no_field_is_named_as_it_stands(self, hospital: Hospital) -> None:
+        pasted = f"Lamna Healthcare\n{records(hospital)[0].lines()}"
+
+        assert "a line that is not part of this record: Lamna Healthcare" in await compared(hospital, pasted)
+
     async def test_the_other_environments_record_is_named(self, hospital: Hospital) -> None:
         with_test_environment(hospital)
         pasted = records(hospital)[0].lines().replace(ENVIRONMENT, TEST)
