@@ -475,6 +475,98 @@ def test_what_was_typed_outlives_a_session_that_ends_in_the_middle_of_a_form(
         assert page.get_by_label("Approver 1").input_value() == "priya.nair@lamna.example"
 
 
+# --- versions, files and what Epic holds ---------------------------------------------------------------------
+
+
+def rename(product: Product, name: str) -> None:
+    """A new operation of the test environment, sent back whole as the API gave it."""
+    now = product.api("GET")
+    operation = {**now["operation"], "organization": name}
+    product.api("PUT", "/operation", {"operation": operation, "version": now["version"]})
+
+
+def removed(product: Product, environment: str) -> Any:
+    """What the environment was, which is gone from now on."""
+    found = product.ask("GET", environment).json()
+    name = {"organization": found["operation"]["organization"]}
+    product.ask("POST", f"{environment}/removal", name).raise_for_status()
+    return found
+
+
+def test_an_earlier_version_is_compared_and_brought_back(product: Product, browser: Browser) -> None:
+    first = product.api("GET")["operation_version"]
+    rename(product, "Lamna Renamed")
+    with signed_in(product, browser, AVERY, f"/setup/history/{product.environment}") as avery:
+        avery.follow(re.compile(rf"What changed: Operation {first + 1}$"))
+        avery.sees("Lamna Renamed")
+        avery.page.get_by_role("button", name=re.compile(rf"^Restore.*Operation {first}$")).click()
+        avery.sees("The version was restored.")
+
+    found = product.api("GET")
+    assert found["operation"]["organization"] == "Lamna Healthcare"
+    assert found["operation_version"] == first + 2
+
+
+def test_an_exported_file_becomes_another_environment(product: Product, browser: Browser) -> None:
+    with signed_in(product, browser, AVERY, "/setup/import") as avery:
+        file = avery.page.request.get(f"{product.app}/setup/export/{product.environment}").text()
+
+        def bring_in(content: str) -> None:
+            avery.page.get_by_label("File").set_input_files(
+                {"name": "environment.json", "mimeType": "application/json", "buffer": content.encode()}
+            )
+            avery.press("Import")
+
+        bring_in(file)
+        expect(avery.page.get_by_role("alert")).to_contain_text("already used by Lamna Healthcare (Test)")
+        bring_in(file.replace("/epic/test/", "/epic/elsewhere/"))
+        avery.sees("Draft")
+        imported = avery.page.url.partition("?")[0].rpartition("/")[2]
+
+    found = removed(product, imported)
+    assert (found["stage"], found["live"], found["operation"]["texts"]["on"]) == ("draft", False, False)
+
+
+def test_a_tested_environment_is_copied_to_production(product: Product, browser: Browser) -> None:
+    with signed_in(product, browser, AVERY, f"/setup/copy/{product.environment}") as avery:
+        avery.sees("What you must fill in before approval")
+        avery.press("Create the production environment")
+        avery.sees("Draft")
+        copied = avery.page.url.partition("?")[0].rpartition("/")[2]
+
+    found = removed(product, copied)
+    assert (found["kind"], found["stage"], found["connection"]["fhir_base_url"]) == (
+        "production",
+        "draft",
+        "",
+    )
+
+
+def test_what_epic_holds_is_held_against_the_record_letter_by_letter(
+    product: Product, browser: Browser
+) -> None:
+    records = f"/records/{product.environment}"
+    with signed_in(product, browser, AVERY, records) as avery:
+        file = avery.page.request.get(f"{product.app}{records}/files/provider.txt").text()
+        held = file.partition("\n\n")[2]  # below the heading
+        avery.page.get_by_label("What Epic holds", exact=True).fill(held)
+        avery.press("Compare")
+        avery.sees("No difference. Epic holds exactly this record.")
+        avery.page.get_by_label("What Epic holds", exact=True).fill(
+            held.replace("sessionId=%CSN%", "sessionId=%CNS%")
+        )
+        avery.press("Compare")
+        avery.sees("Differences from the record")
+
+
+def test_the_audit_log_is_a_file_that_a_spreadsheet_opens(product: Product, browser: Browser) -> None:
+    with signed_in(product, browser, AVERY, "/audit") as avery:
+        file = avery.page.request.get(f"{product.app}/audit.csv").body()
+
+    assert file.startswith("\ufeff".encode())
+    assert "signed in" in file.decode()
+
+
 # --- every page ----------------------------------------------------------------------------------------------
 
 
